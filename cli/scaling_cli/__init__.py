@@ -1,0 +1,1 @@
+"""The command: `scaling` on a laptop, `kubectl scaling` on a cluster."""

@@ -1,0 +1,208 @@
+"""The answer so far: a summary of at most 64 KiB, whatever the experiment's size."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from scaling_api.v1alpha1.base import ApiModel
+
+Sentence = Annotated[str, Field(max_length=1024)]
+Name = Annotated[str, Field(max_length=63)]
+
+
+class TrialState(StrEnum):
+    """Where a trial stands."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    DIVERGED = "Diverged"
+    INTERRUPTED = "Interrupted"
+    CACHED = "Cached"
+
+    @property
+    def is_finished(self) -> bool:
+        """No further attempt will be made."""
+        return self in {TrialState.SUCCEEDED, TrialState.FAILED, TrialState.DIVERGED, TrialState.CACHED}
+
+
+class Condition(ApiModel):
+    """metav1.Condition."""
+
+    type: Annotated[str, Field(max_length=316)]
+    """Accepted, Suspended, ClusterReady, TrialsComplete, Fitted, BudgetExhausted, Complete or Failed."""
+    status: Literal["True", "False", "Unknown"]
+    """True, False or Unknown."""
+    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """Generation of the spec that this speaks of."""
+    last_transition_time: datetime
+    """When the status last flipped."""
+    reason: Annotated[str, Field(max_length=1024)]
+    """One word for programs."""
+    message: Annotated[str, Field(max_length=32768)] = ""
+    """Full sentences for people."""
+
+
+class PlanStatus(ApiModel):
+    """What the sweep will take, known before it starts."""
+
+    trials: Annotated[int, Field(ge=0)]
+    """Trials in all: trunk segments, dense points, pipelines and their controls."""
+    points: Annotated[int, Field(ge=0)]
+    """Trials with a loss, which laws are fitted on."""
+    training_flops: Annotated[float, Field(ge=0)]
+    """FLOPs to spend."""
+    accelerator_hours: Annotated[float, Field(ge=0)] | None = None
+    """Estimated accelerator-hours."""
+    cost: Annotated[float, Field(ge=0)] | None = None
+    """Estimated cost, where pools have a price."""
+
+
+class TrialCounts(ApiModel):
+    """Trials by state."""
+
+    pending: Annotated[int, Field(ge=0)] = 0
+    """Waiting."""
+    running: Annotated[int, Field(ge=0)] = 0
+    """In work."""
+    succeeded: Annotated[int, Field(ge=0)] = 0
+    """Done, with a result; cached ones too."""
+    failed: Annotated[int, Field(ge=0)] = 0
+    """Given up after their retries."""
+    diverged: Annotated[int, Field(ge=0)] = 0
+    """Stopped for a loss that was not finite or above a uniform guess."""
+
+
+class Spent(ApiModel):
+    """What has been used up, by all attempts."""
+
+    training_flops: Annotated[float, Field(ge=0)] = 0.0
+    """FLOPs."""
+    accelerator_seconds: Annotated[float, Field(ge=0)] = 0.0
+    """Accelerator-seconds, idle ones too."""
+    cost: Annotated[float, Field(ge=0)] | None = None
+    """Money, where pools have a price."""
+
+
+class Coefficient(ApiModel):
+    """One coefficient of a law. Numbers keep full double precision."""
+
+    name: Name
+    """Such as alpha."""
+    value: float
+    """The estimate."""
+    standard_error: Annotated[float, Field(ge=0)] | None = None
+    """Its standard error."""
+    lower: float | None = None
+    """Lower confidence limit."""
+    upper: float | None = None
+    """Upper confidence limit."""
+
+
+class FindingStatus(ApiModel):
+    """Something that the reader of a law must know."""
+
+    code: Name
+    """One word, such as WeaklyIdentified."""
+    message: Sentence
+    """What was seen and what to do."""
+
+
+class LawStatus(ApiModel):
+    """A fitted law, or why there is none."""
+
+    name: Name
+    """The law's name in the spec."""
+    form: Name
+    """Its functional form."""
+    formula: Annotated[str, Field(max_length=256)] = ""
+    """The form, written out."""
+    parameters: Name | None = None
+    """What N counts."""
+    points: Annotated[int, Field(ge=0)]
+    """Points that it was fitted on."""
+    objective: float | None = None
+    """The minimised objective."""
+    r_squared: float | None = None
+    """Share of the variance explained."""
+    confidence_level: float | None = None
+    """Level of the intervals, such as 0.95."""
+    interval_method: Name | None = None
+    """How the intervals were made, such as WildClusterBootstrapT."""
+    coefficients: Annotated[tuple[Coefficient, ...], Field(max_length=64)] = ()
+    """The estimates."""
+    findings: Annotated[tuple[FindingStatus, ...], Field(max_length=32)] = ()
+    """What the reader must know."""
+    refused: Sentence | None = None
+    """Why there is no law, where there is none."""
+
+
+class Interval(ApiModel):
+    """A value with its confidence limits."""
+
+    value: float
+    """The estimate."""
+    lower: float | None = None
+    """Lower confidence limit."""
+    upper: float | None = None
+    """Upper confidence limit."""
+
+
+class Answer(ApiModel):
+    """The answer to one question of spec.ask."""
+
+    law: Name
+    """The law that answers."""
+    question: Name
+    """trainingFlops or servingMemory."""
+    at: float
+    """The budget or limit asked about."""
+    parameters: Interval | None = None
+    """Best N."""
+    tokens: Interval | None = None
+    """Best D."""
+    loss: Interval | None = None
+    """Expected loss in nats."""
+    pipeline: Name | None = None
+    """Best compression pipeline, for servingMemory."""
+    refused: Sentence | None = None
+    """Why there is no answer, where there is none."""
+    findings: Annotated[tuple[FindingStatus, ...], Field(max_length=8)] = ()
+    """What the reader must know."""
+
+
+class RayJobStatus(ApiModel):
+    """The RayJob in use."""
+
+    name: Name
+    """Its name."""
+    attempt: Annotated[int, Field(ge=0)]
+    """Its number, k."""
+
+
+class ExperimentStatus(ApiModel):
+    """The answer so far."""
+
+    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """Generation of the spec that this speaks of."""
+    recipe_version: Annotated[int, Field(ge=0)] | None = None
+    """Version of the training recipe, pinned when the experiment was accepted."""
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()
+    """What is true of the experiment."""
+    plan: PlanStatus | None = None
+    """What the sweep will take."""
+    trials: TrialCounts = TrialCounts()
+    """Trials by state."""
+    spent: Spent = Spent()
+    """What has been used up."""
+    best_loss: float | None = None
+    """Lowest loss so far."""
+    laws: Annotated[tuple[LawStatus, ...], Field(max_length=16)] = ()
+    """Fitted laws."""
+    answers: Annotated[tuple[Answer, ...], Field(max_length=256)] = ()
+    """Answers to spec.ask."""
+    ray_job: RayJobStatus | None = None
+    """The RayJob in use."""

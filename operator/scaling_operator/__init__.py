@@ -1,0 +1,1 @@
+"""The control plane: moves each experiment one step closer to its spec."""

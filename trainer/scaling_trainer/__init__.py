@@ -1,0 +1,1 @@
+"""The data plane: trains and compresses trials. No Kubernetes in here."""
