@@ -32,6 +32,14 @@ class FindingCode(StrEnum):
     """Too few independent trajectories for trustworthy intervals."""
     EXTRAPOLATION_UNTESTED = "ExtrapolationUntested"
     """An answer lies beyond what a back-test could check."""
+    MULTIPLIER_NOT_CONSTANT = "MultiplierNotConstant"
+    """A pipeline's effective-parameter multiplier changes with D/N."""
+    INFORMATIVE_MISSINGNESS = "InformativeMissingness"
+    """Trials are missing for reasons that have to do with their loss."""
+    DENSE_ONLY = "DenseOnly"
+    """The law knows dense models only, and pipelines were swept."""
+    INVALID_REQUEST = "InvalidRequest"
+    """The law asked for names a form or a column that does not exist; the law is refused."""
 
 
 @dataclass(frozen=True)

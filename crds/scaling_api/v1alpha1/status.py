@@ -164,6 +164,10 @@ class Answer(ApiModel):
     """Best N."""
     tokens: Interval | None = None
     """Best D."""
+    tokens_per_parameter: Interval | None = None
+    """D/N at the best point."""
+    training_flops: Annotated[float, Field(gt=0)] | None = None
+    """The training budget C that the best point spends."""
     loss: Interval | None = None
     """Expected loss in nats."""
     pipeline: Name | None = None
