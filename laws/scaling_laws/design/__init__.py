@@ -1,0 +1,5 @@
+"""From a spec to a plan: which trials, how large, in which order, at what price."""
+
+from scaling_laws.design.plan import Plan, UnplannableError, plan_trials
+
+__all__ = ["Plan", "UnplannableError", "plan_trials"]
