@@ -1,0 +1,55 @@
+# Every target creates .venv by itself and reuses it. Needs Python 3.11-3.13 and make, nothing else.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+SHELL  := /bin/sh
+
+# One thread a process: tests run side by side, and results must be the same to the bit.
+export OMP_NUM_THREADS = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test slow chaos verify format generate benchmarks clean
+
+help:  ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY)  ## Train, compress and fit a scaling law on this machine, about three minutes
+	$(BIN)/scaling run examples/quickstart.yaml --out results/quickstart
+
+test: $(READY)  ## Run the tests
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow"
+
+slow: $(READY)  ## Run the tests that take minutes: reference results, coverage, chaos
+	$(BIN)/pytest -n auto --dist worksteal -m "slow and not chaos"
+	$(BIN)/pytest -m "chaos"
+
+chaos: $(READY)  ## Kill sweeps at random moments and compare what they find with undisturbed ones
+	$(BIN)/pytest -m "chaos"
+
+verify: $(READY)  ## Check format, lint, types, imports and generated files
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m scaling_api.generate --check
+
+format: $(READY)  ## Format the code
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+generate: $(READY)  ## Write the CRDs from the models
+	$(BIN)/python -m scaling_api.generate
+
+benchmarks: $(READY)  ## Measure side by side with what one would use instead
+	$(BIN)/python -m benchmarks
+
+clean:  ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else \
+	  "Python 3.11, 3.12 or 3.13 is needed, this is %d.%d: make PYTHON=python3.12 ..." % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[trainer,operator,dev]'
+	@touch $@
