@@ -1,10 +1,13 @@
 """One line a mistake: the field's path, what was found, what is allowed."""
 
-import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from scaling_api import rules
+from scaling_api.messages import FieldNames, Location, message_of
 
 
 @dataclass(frozen=True)
@@ -28,33 +31,48 @@ class InvalidExperimentError(ValueError):
         super().__init__("\n".join(map(str, problems)))
 
 
-def problems_of(error: ValidationError) -> tuple[Problem, ...]:
-    """Return one Problem for each mistake in `error`, in the order of the fields."""
-    return tuple(Problem(_path(e["loc"]), _message(e["type"], e["msg"], e.get("input"))) for e in error.errors())
+def problems_of(error: ValidationError, model: type[BaseModel] | None = None) -> tuple[Problem, ...]:
+    """Return one Problem for each mistake in `error`, in the order of the fields.
+
+    With the `model` that refused the object, an unknown field's message names the fields that there are.
+    """
+    details = error.errors(include_url=False)
+    locations = [detail["loc"] for detail in details]
+    fields = FieldNames(model) if model else None
+    return tuple(
+        problem
+        for detail in details
+        if not _follows_from_another(detail, locations)
+        for problem in _problems(detail, fields)
+    )
 
 
-def _path(location: tuple[int | str, ...]) -> str:
-    text = ""
-    for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{to_camel(part)}"
-    return text.removeprefix(".")
+def _follows_from_another(detail: ErrorDetails, locations: Sequence[Location]) -> bool:
+    """A list is also too short once its bad items are left out: that is no mistake of its own."""
+    here = detail["loc"]
+    return detail["type"] == "too_short" and any(len(loc) > len(here) and loc[: len(here)] == here for loc in locations)
 
 
-def _message(kind: str, message: str, found: object) -> str:
-    match kind:
+def _problems(detail: ErrorDetails, fields: FieldNames | None) -> Iterator[Problem]:
+    path = path_of(detail["loc"])
+    match detail["type"]:
+        case rules.BROKEN_RULES:
+            for field, message in detail["ctx"]["found"]:
+                yield Problem(_joined(path, field), message)
         case "extra_forbidden":
-            return "this field does not exist"
-        case "missing":
-            return "this field is required"
-        case "value_error" if isinstance(found, dict | list):
-            return message.removeprefix("Value error, ")
+            yield Problem(path, "this field does not exist" + (fields.hint(detail["loc"]) if fields else ""))
         case _:
-            return f"{message.removeprefix('Value error, ')}, found {_shown(found)}"
+            yield Problem(path, message_of(detail))
 
 
-def _shown(found: object) -> str:
-    try:
-        text = json.dumps(found, default=str)
-    except ValueError:
-        text = repr(found)
-    return text if len(text) <= 80 else text[:77] + "..."
+def path_of(location: Location) -> str:
+    """Return the location as the API server writes it, such as spec.sweep.data.tokens[0]."""
+    path = ""
+    for part in location:
+        if part != "[key]":  # pydantic's mark for a mapping's key rather than its value
+            path = _joined(path, part if isinstance(part, str) and part.isidentifier() else f"[{part}]")
+    return path
+
+
+def _joined(path: str, field: str) -> str:
+    return path + field if field.startswith("[") else f"{path}.{field}".strip(".")

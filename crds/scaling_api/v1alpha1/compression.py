@@ -1,14 +1,14 @@
 """One level of the compression factor: a pipeline, an ordered list of stages on a dense checkpoint."""
 
-from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from scaling_api.v1alpha1.base import ApiModel, ShortName
+from scaling_api.rules import exactly_one, rule
+from scaling_api.v1alpha1.base import ApiModel, Choice, Int, Many, ShortName
 
 
-class PruneMethod(StrEnum):
+class PruneMethod(Choice):
     """Which weights go."""
 
     GLOBAL_MAGNITUDE = "GlobalMagnitude"
@@ -30,11 +30,11 @@ class Prune(ApiModel):
 class Quantize(ApiModel):
     """Store the weights of linear layers in few bits, with one scale a group."""
 
-    weight_bits: Annotated[int, Field(ge=1, le=8)]
+    weight_bits: Annotated[Int, Field(ge=1, le=8)]
     """Bits of a stored weight."""
-    group_size: Annotated[int, Field(ge=1, le=4096)] = 32
+    group_size: Annotated[Int, Field(ge=1, le=4096)] = 32
     """Weights that share a scale; halved until it divides a layer's inputs."""
-    activation_bits: Annotated[int, Field(ge=4, le=8)] | None = None
+    activation_bits: Annotated[Int, Field(ge=4, le=8)] | None = None
     """Bits of an activation; without it activations stay as they are."""
     aware: Annotated[float, Field(gt=0, le=1)] | None = None
     """Quantization-aware training for this fraction of the parent's steps first."""
@@ -70,11 +70,13 @@ class Stage(ApiModel):
     distill: Distill | None = None
     """Train a student on the parent's logits."""
 
-    @model_validator(mode="after")
-    def _one_operation(self) -> Self:
-        if sum(getattr(self, name) is not None for name in type(self).model_fields) != 1:
-            raise ValueError("exactly one of prune, finetune, quantize, distill must be set in a stage")
-        return self
+    @rule(
+        exactly_one("prune", "finetune", "quantize", "distill"),
+        "exactly one of prune, finetune, quantize, distill must be set",
+    )
+    def _one_operation(self) -> str | None:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        return None if len(given) == 1 else self.given(*given)
 
     @property
     def operation(self) -> Prune | Finetune | Quantize | Distill:
@@ -89,17 +91,29 @@ class Pipeline(ApiModel):
 
     name: ShortName
     """How tables and charts call it."""
-    stages: Annotated[tuple[Stage, ...], Field(max_length=8)] = ()
+    stages: Annotated[Many[Stage], Field(max_length=8)] = ()
     """Applied in order to the dense checkpoint."""
 
-    @model_validator(mode="after")
-    def _stages_in_order(self) -> Self:
-        kinds = [type(stage.operation).__name__.lower() for stage in self.stages]
-        if "quantize" in kinds[:-1]:
-            raise ValueError("quantize must be the last stage: quantized weights cannot be pruned or trained")
-        if kinds.count("prune") > 1:
-            raise ValueError("at most one prune stage is allowed")
-        return self
+    @rule(
+        "self.stages.filter(s, has(s.quantize)).size() <= "
+        "(self.stages.size() > 0 && has(self.stages[self.stages.size() - 1].quantize) ? 1 : 0)",
+        "quantize must be the last stage, as quantized weights cannot be pruned or trained",
+        field="stages",
+    )
+    def _quantize_last(self) -> str | None:
+        return self._order if any(stage.quantize for stage in self.stages[:-1]) else None
+
+    @rule(
+        "self.stages.filter(s, has(s.prune)).size() <= 1",
+        "at most one stage may prune",
+        field="stages",
+    )
+    def _prune_once(self) -> str | None:
+        return self._order if sum(stage.prune is not None for stage in self.stages) > 1 else None
+
+    @property
+    def _order(self) -> str:
+        return ", ".join(type(stage.operation).__name__.lower() for stage in self.stages)
 
     @property
     def extra_fraction(self) -> float:

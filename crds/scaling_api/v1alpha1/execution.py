@@ -1,16 +1,45 @@
 """Where trials run, what they may spend, and how failures are met."""
 
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from scaling_api.v1alpha1.base import ApiModel, PoolName, Uri
-from scaling_api.v1alpha1.quantities import Flops, Money
+from scaling_api.rules import Matches, Rule, UniqueBy, exactly_one, rule
+from scaling_api.v1alpha1.base import ApiModel, Choice, Int, Many, ObjectName, PoolName, Uri
+from scaling_api.v1alpha1.quantities import Flops, KubeQuantity, Money
 
-KubeQuantity = Annotated[str | int, Field(pattern=r"^[0-9.]+([eEinumkKMGTP]*[-+]?[0-9]*)$", max_length=32)]
-LabelValue = Annotated[str, Field(max_length=253)]
-Labels = Annotated[dict[Annotated[str, Field(max_length=317)], LabelValue], Field(max_length=32)]
-Duration = Annotated[str, Field(pattern=r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$", min_length=2, max_length=32)]
+Labels = Annotated[
+    dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=63)]],
+    Field(max_length=32),
+    Rule("self.all(label, size(label) <= 317)", "labels must have at most 317 characters"),
+]
+Duration = Annotated[
+    str,
+    Matches(
+        r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$",
+        "a duration such as 90m, 12h or 1d12h",
+        32,
+        min_length=2,
+    ),
+]
+VariableName = Annotated[
+    str, Matches(r"^[A-Za-z_][A-Za-z0-9_]*$", "letters, digits and underscores, not starting with a digit", 253)
+]
+
+
+class TolerationOperator(Choice):
+    """How a toleration matches a taint."""
+
+    EXISTS = "Exists"
+    EQUAL = "Equal"
+
+
+class TaintEffect(Choice):
+    """What a taint does to pods that do not accept it."""
+
+    NO_SCHEDULE = "NoSchedule"
+    PREFER_NO_SCHEDULE = "PreferNoSchedule"
+    NO_EXECUTE = "NoExecute"
 
 
 class Accelerator(ApiModel):
@@ -18,9 +47,9 @@ class Accelerator(ApiModel):
 
     resource: Annotated[str, Field(max_length=253)] = "nvidia.com/gpu"
     """Kubernetes resource name."""
-    per_node: Annotated[int, Field(ge=1, le=64)] = 1
+    per_node: Annotated[Int, Field(ge=1, le=64)] = 1
     """Accelerators a node."""
-    num_of_hosts: Annotated[int, Field(ge=1, le=1024)] = 1
+    num_of_hosts: Annotated[Int, Field(ge=1, le=1024)] = 1
     """TPU slices: hosts a slice."""
     topology: Annotated[str, Field(max_length=63)] | None = None
     """TPU slices: topology, such as 2x4."""
@@ -44,14 +73,31 @@ class Toleration(ApiModel):
 
     key: Annotated[str, Field(max_length=317)] | None = None
     """The taint's key; without it, every key."""
-    operator: Annotated[str, Field(pattern="^(Exists|Equal)$", max_length=8)] = "Equal"
+    operator: TolerationOperator = TolerationOperator.EQUAL
     """Exists or Equal."""
     value: Annotated[str, Field(max_length=253)] | None = None
     """The taint's value, with Equal."""
-    effect: Annotated[str, Field(pattern="^(NoSchedule|PreferNoSchedule|NoExecute)$", max_length=32)] | None = None
+    effect: TaintEffect | None = None
     """The taint's effect; without it, every effect."""
-    toleration_seconds: Annotated[int, Field(ge=0)] | None = None
+    toleration_seconds: Annotated[Int, Field(ge=0, le=10**9)] | None = None
     """With NoExecute: how long to stay."""
+
+    @rule("has(self.key) || self.operator == 'Exists'", "without a key the operator must be Exists", field="operator")
+    def _every_key_exists(self) -> str | None:
+        return None if self.key or self.operator is TolerationOperator.EXISTS else self.operator
+
+    @rule("!has(self.value) || self.operator == 'Equal'", "a value is for the operator Equal alone", field="value")
+    def _value_is_compared(self) -> str | None:
+        return None if self.value is None or self.operator is TolerationOperator.EQUAL else self.value
+
+    @rule(
+        "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+        "tolerationSeconds is for the effect NoExecute alone",
+        field="tolerationSeconds",
+    )
+    def _seconds_are_waited(self) -> str | None:
+        is_used = self.toleration_seconds is None or self.effect is TaintEffect.NO_EXECUTE
+        return None if is_used else str(self.toleration_seconds)
 
 
 class Pool(ApiModel):
@@ -65,22 +111,22 @@ class Pool(ApiModel):
     """Of one node's pod."""
     node_selector: Labels = Field(default_factory=dict)
     """Labels that a node must have."""
-    tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32)] = ()
+    tolerations: Annotated[Many[Toleration], Field(max_length=32)] = ()
     """Taints that the pods accept."""
-    min_nodes: Annotated[int, Field(ge=0, le=10_000)] = 0
+    min_nodes: Annotated[Int, Field(ge=0, le=10_000)] = 0
     """Nodes kept while the experiment runs."""
-    max_nodes: Annotated[int, Field(ge=1, le=10_000)] = 1
+    max_nodes: Annotated[Int, Field(ge=1, le=10_000)] = 1
     """Nodes at most."""
     hourly_price: Money | None = None
     """Price of one accelerator (of one core, without accelerators) for an hour."""
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.name == "head":
-            raise ValueError("the name head is reserved")
-        if self.min_nodes > self.max_nodes:
-            raise ValueError(f"minNodes {self.min_nodes} is above maxNodes {self.max_nodes}")
-        return self
+    @rule("self.name != 'head'", "the name must not be head, which is the driver's own group", field="name")
+    def _head_is_reserved(self) -> str | None:
+        return "head" if self.name == "head" else None
+
+    @rule("self.minNodes <= self.maxNodes", "minNodes must not be above maxNodes", field="minNodes")
+    def _range_of_nodes(self) -> str | None:
+        return f"{self.min_nodes} above {self.max_nodes}" if self.min_nodes > self.max_nodes else None
 
 
 class Head(ApiModel):
@@ -95,36 +141,34 @@ class Head(ApiModel):
 class Retries(ApiModel):
     """How often a trial is tried again."""
 
-    application: Annotated[int, Field(ge=0, le=100)] = 1
+    application: Annotated[Int, Field(ge=0, le=100)] = 1
     """After errors of its own."""
-    infrastructure: Annotated[int, Field(ge=0, le=1000)] = 10
+    infrastructure: Annotated[Int, Field(ge=0, le=1000)] = 10
     """After preemption, eviction, lost nodes or workers."""
 
 
 class SecretKey(ApiModel):
     """A key of a Secret."""
 
-    name: Annotated[str, Field(max_length=253)]
+    name: ObjectName
     """The Secret's name."""
-    key: Annotated[str, Field(max_length=253)]
+    key: Annotated[str, Field(min_length=1, max_length=253)]
     """The key in it."""
 
 
 class EnvironmentVariable(ApiModel):
     """A variable of the training containers."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=253)]
+    name: VariableName
     """The variable's name."""
     value: Annotated[str, Field(max_length=4096)] | None = None
     """Its value."""
     secret_ref: SecretKey | None = None
     """Or the Secret that holds it."""
 
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.value is None) == (self.secret_ref is None):
-            raise ValueError("exactly one of value, secretRef must be set")
-        return self
+    @rule(exactly_one("value", "secretRef"), "exactly one of value, secretRef must be set")
+    def _one_source(self) -> str | None:
+        return self.given("value", "secret_ref") if (self.value is None) == (self.secret_ref is None) else None
 
 
 class Storage(ApiModel):
@@ -132,48 +176,47 @@ class Storage(ApiModel):
 
     uri: Uri | None = None
     """An fsspec URI, such as s3://bucket/prefix."""
-    credentials_secret: Annotated[str, Field(max_length=253)] | None = None
+    credentials_secret: ObjectName | None = None
     """Secret with the URI's credentials."""
-    claim_name: Annotated[str, Field(max_length=253)] | None = None
+    claim_name: ObjectName | None = None
     """Or a PersistentVolumeClaim."""
 
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        if (self.uri is None) == (self.claim_name is None):
-            raise ValueError("exactly one of uri, claimName must be set")
-        return self
+    @rule(exactly_one("uri", "claimName"), "exactly one of uri, claimName must be set")
+    def _one_place(self) -> str | None:
+        return self.given("uri", "claim_name") if (self.uri is None) == (self.claim_name is None) else None
+
+    @rule(
+        "!has(self.credentialsSecret) || has(self.uri)",
+        "credentialsSecret is for a uri alone",
+        field="credentialsSecret",
+    )
+    def _credentials_are_used(self) -> str | None:
+        return self.credentials_secret if self.uri is None else None
 
 
 class Execution(ApiModel):
     """Where trials run, and how failures are met."""
 
-    pools: Annotated[tuple[Pool, ...], Field(max_length=9)] = ()
+    pools: Annotated[Many[Pool], Field(max_length=9), UniqueBy("name")] = ()
     """Kinds of nodes; without them, the administrator's default pool."""
-    parallel_trials: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    parallel_trials: Annotated[Int, Field(ge=1, le=10_000)] | None = None
     """Trials at a time; without it, as many as there are lanes."""
     head: Head = Head()
     """The pod that runs the driver."""
     retries: Retries = Retries()
     """How often a trial is tried again."""
-    max_failed_trials: Annotated[int, Field(ge=0, le=10_000)] = 5
+    max_failed_trials: Annotated[Int, Field(ge=0, le=10_000)] = 5
     """With more failed trials than this the experiment stops."""
-    priority_class_name: Annotated[str, Field(max_length=253)] | None = None
+    priority_class_name: ObjectName | None = None
     """PriorityClass of the pods."""
-    env: Annotated[tuple[EnvironmentVariable, ...], Field(max_length=64)] = ()
+    env: Annotated[Many[EnvironmentVariable], Field(max_length=64), UniqueBy("name")] = ()
     """Variables of the training containers."""
-    image: Annotated[str, Field(max_length=512)] | None = None
+    image: Annotated[str, Field(min_length=1, max_length=512)] | None = None
     """Trainer image; without it, the administrator's."""
-    queue_name: Annotated[str, Field(max_length=253)] | None = None
+    queue_name: ObjectName | None = None
     """Kueue LocalQueue."""
     storage: Storage | None = None
     """Where results are kept; without it, the namespace's shared claim."""
-
-    @model_validator(mode="after")
-    def _pools_are_unique(self) -> Self:
-        names = [pool.name for pool in self.pools]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"pool names must be unique, found twice: {', '.join(twice)}")
-        return self
 
 
 class Budget(ApiModel):

@@ -1,10 +1,11 @@
 """ScalingExperiment: one question, one object."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
-from scaling_api.v1alpha1.base import ApiModel
+from scaling_api.rules import Rule, UniqueBy, rule
+from scaling_api.v1alpha1.base import NAME_LENGTH, NAME_MEANING, NAME_PATTERN, ApiModel, Int, Many, ShortName
 from scaling_api.v1alpha1.execution import Budget, Execution
 from scaling_api.v1alpha1.laws import Ask, LawRequest
 from scaling_api.v1alpha1.status import ExperimentStatus
@@ -13,16 +14,23 @@ from scaling_api.v1alpha1.task import Task
 from scaling_api.v1alpha1.training import Training
 
 
+def immutable(field: str) -> Rule:
+    """Return the rule that the field keeps the value that it was created with."""
+    return Rule("self == oldSelf", f"{field} is immutable; create another experiment for another {field}")
+
+
 class ExperimentSpec(ApiModel):
     """The user's question: what to train, which laws to fit, what to answer, what it may cost."""
 
-    task: Task
+    task: Annotated[Task, immutable("task")]
     """What is trained: exactly one task. Immutable."""
     sweep: Sweep
     """The set of trials that the experiment asks for."""
-    training: Training = Training()
+    training: Annotated[Training, immutable("training")] = Training()
     """How every trial is trained and evaluated. Immutable."""
-    laws: Annotated[tuple[LawRequest, ...], Field(max_length=16)] = (LawRequest(name="chinchilla", form="Chinchilla"),)
+    laws: Annotated[Many[LawRequest], Field(max_length=16), UniqueBy("name")] = (
+        LawRequest(name="chinchilla", form="Chinchilla"),
+    )
     """Which laws to fit."""
     ask: Ask = Ask()
     """Questions to answer from the laws."""
@@ -32,19 +40,17 @@ class ExperimentSpec(ApiModel):
     """Where trials run, and how failures are met."""
     suspend: bool = False
     """True stops the cluster and keeps the results; true from the start only plans."""
-    ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    ttl_seconds_after_finished: Annotated[Int, Field(ge=0, le=10**9)] | None = None
     """Removes the experiment and its records this long after its end, never what is in storage."""
 
-    @model_validator(mode="after")
-    def _names_refer(self) -> Self:
-        names = [law.name for law in self.laws]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"law names must be unique, found twice: {', '.join(twice)}")
+    @rule(
+        "self.sweep.compute.all(level, !has(level.pool) || self.execution.pools.exists(pool, pool.name == level.pool))",
+        "every pool of sweep.compute must be one of execution.pools",
+        field="sweep.compute",
+    )
+    def _pools_exist(self) -> str | None:
         pools = {pool.name for pool in self.execution.pools}
-        unknown = sorted({c.pool for c in self.sweep.compute if c.pool is not None} - pools)
-        if unknown:
-            raise ValueError(f"sweep.compute names pools that execution.pools does not have: {', '.join(unknown)}")
-        return self
+        return ", ".join(sorted({c.pool for c in self.sweep.compute if c.pool is not None} - pools)) or None
 
 
 class Metadata(ApiModel):
@@ -52,8 +58,8 @@ class Metadata(ApiModel):
 
     model_config = ConfigDict(extra="allow")
 
-    name: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=42)]
-    """At most 42 characters: letters, digits and dashes, a letter first."""
+    name: ShortName
+    """At most 42 characters: lower-case letters, digits and dashes, a letter first."""
     namespace: Annotated[str, Field(max_length=63)] | None = None
     """Namespace in a cluster."""
 
@@ -71,3 +77,11 @@ class ScalingExperiment(ApiModel):
     """The user's question."""
     status: ExperimentStatus | None = None
     """The answer so far; written by the operator alone."""
+
+    @rule(
+        f"size(self.metadata.name) <= {NAME_LENGTH} && self.metadata.name.matches('{NAME_PATTERN}')",
+        f"must be {NAME_MEANING.format(NAME_LENGTH)}",
+        field="metadata.name",
+    )
+    def _name_is_short(self) -> str | None:
+        """Leave it to the name's type: only the API server must check metadata from the root."""

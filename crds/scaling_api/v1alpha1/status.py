@@ -1,18 +1,18 @@
 """The answer so far: a summary of at most 64 KiB, whatever the experiment's size."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 
-from scaling_api.v1alpha1.base import ApiModel
+from scaling_api.rules import UniqueBy
+from scaling_api.v1alpha1.base import ApiModel, Choice, Int, Many
 
 Sentence = Annotated[str, Field(max_length=1024)]
 Name = Annotated[str, Field(max_length=63)]
 
 
-class TrialState(StrEnum):
+class TrialState(Choice):
     """Where a trial stands."""
 
     PENDING = "Pending"
@@ -36,9 +36,9 @@ class Condition(ApiModel):
     """Accepted, Suspended, ClusterReady, TrialsComplete, Fitted, BudgetExhausted, Complete or Failed."""
     status: Literal["True", "False", "Unknown"]
     """True, False or Unknown."""
-    observed_generation: Annotated[int, Field(ge=0)] = 0
+    observed_generation: Annotated[Int, Field(ge=0)] = 0
     """Generation of the spec that this speaks of."""
-    last_transition_time: datetime
+    last_transition_time: Annotated[datetime, Strict(False)]
     """When the status last flipped."""
     reason: Annotated[str, Field(max_length=1024)]
     """One word for programs."""
@@ -49,9 +49,9 @@ class Condition(ApiModel):
 class PlanStatus(ApiModel):
     """What the sweep will take, known before it starts."""
 
-    trials: Annotated[int, Field(ge=0)]
+    trials: Annotated[Int, Field(ge=0)]
     """Trials in all: trunk segments, dense points, pipelines and their controls."""
-    points: Annotated[int, Field(ge=0)]
+    points: Annotated[Int, Field(ge=0)]
     """Trials with a loss, which laws are fitted on."""
     training_flops: Annotated[float, Field(ge=0)]
     """FLOPs to spend."""
@@ -64,15 +64,15 @@ class PlanStatus(ApiModel):
 class TrialCounts(ApiModel):
     """Trials by state."""
 
-    pending: Annotated[int, Field(ge=0)] = 0
+    pending: Annotated[Int, Field(ge=0)] = 0
     """Waiting."""
-    running: Annotated[int, Field(ge=0)] = 0
+    running: Annotated[Int, Field(ge=0)] = 0
     """In work."""
-    succeeded: Annotated[int, Field(ge=0)] = 0
+    succeeded: Annotated[Int, Field(ge=0)] = 0
     """Done, with a result; cached ones too."""
-    failed: Annotated[int, Field(ge=0)] = 0
+    failed: Annotated[Int, Field(ge=0)] = 0
     """Given up after their retries."""
-    diverged: Annotated[int, Field(ge=0)] = 0
+    diverged: Annotated[Int, Field(ge=0)] = 0
     """Stopped for a loss that was not finite or above a uniform guess."""
 
 
@@ -122,7 +122,7 @@ class LawStatus(ApiModel):
     """The form, written out."""
     parameters: Name | None = None
     """What N counts."""
-    points: Annotated[int, Field(ge=0)]
+    points: Annotated[Int, Field(ge=0)]
     """Points that it was fitted on."""
     objective: float | None = None
     """The minimised objective."""
@@ -132,9 +132,9 @@ class LawStatus(ApiModel):
     """Level of the intervals, such as 0.95."""
     interval_method: Name | None = None
     """How the intervals were made, such as WildClusterBootstrapT."""
-    coefficients: Annotated[tuple[Coefficient, ...], Field(max_length=64)] = ()
+    coefficients: Annotated[Many[Coefficient], Field(max_length=64), UniqueBy("name")] = ()
     """The estimates."""
-    findings: Annotated[tuple[FindingStatus, ...], Field(max_length=32)] = ()
+    findings: Annotated[Many[FindingStatus], Field(max_length=32)] = ()
     """What the reader must know."""
     refused: Sentence | None = None
     """Why there is no law, where there is none."""
@@ -174,7 +174,7 @@ class Answer(ApiModel):
     """Best compression pipeline, for servingMemory."""
     refused: Sentence | None = None
     """Why there is no answer, where there is none."""
-    findings: Annotated[tuple[FindingStatus, ...], Field(max_length=8)] = ()
+    findings: Annotated[Many[FindingStatus], Field(max_length=8)] = ()
     """What the reader must know."""
 
 
@@ -183,18 +183,18 @@ class RayJobStatus(ApiModel):
 
     name: Name
     """Its name."""
-    attempt: Annotated[int, Field(ge=0)]
+    attempt: Annotated[Int, Field(ge=0)]
     """Its number, k."""
 
 
 class ExperimentStatus(ApiModel):
     """The answer so far."""
 
-    observed_generation: Annotated[int, Field(ge=0)] = 0
+    observed_generation: Annotated[Int, Field(ge=0)] = 0
     """Generation of the spec that this speaks of."""
-    recipe_version: Annotated[int, Field(ge=0)] | None = None
+    recipe_version: Annotated[Int, Field(ge=0)] | None = None
     """Version of the training recipe, pinned when the experiment was accepted."""
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()
+    conditions: Annotated[Many[Condition], Field(max_length=16), UniqueBy("type")] = ()
     """What is true of the experiment."""
     plan: PlanStatus | None = None
     """What the sweep will take."""
@@ -204,9 +204,9 @@ class ExperimentStatus(ApiModel):
     """What has been used up."""
     best_loss: float | None = None
     """Lowest loss so far."""
-    laws: Annotated[tuple[LawStatus, ...], Field(max_length=16)] = ()
+    laws: Annotated[Many[LawStatus], Field(max_length=16), UniqueBy("name")] = ()
     """Fitted laws."""
-    answers: Annotated[tuple[Answer, ...], Field(max_length=256)] = ()
+    answers: Annotated[Many[Answer], Field(max_length=256)] = ()
     """Answers to spec.ask."""
     ray_job: RayJobStatus | None = None
     """The RayJob in use."""

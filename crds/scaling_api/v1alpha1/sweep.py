@@ -1,16 +1,16 @@
 """Which trials the experiment asks for: model sizes, data, compression, compute, seeds."""
 
-from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from scaling_api.v1alpha1.base import ApiModel, Fraction, PoolName, ShortName
+from scaling_api.rules import UniqueBy, rule
+from scaling_api.v1alpha1.base import ApiModel, Choice, Fraction, Int, Many, PoolName, ShortName
 from scaling_api.v1alpha1.compression import Pipeline
 from scaling_api.v1alpha1.quantities import Count, Flops
 
 
-class Design(StrEnum):
+class Design(Choice):
     """The rule that makes the sweep."""
 
     GRID = "Grid"
@@ -18,7 +18,7 @@ class Design(StrEnum):
     LIST = "List"
 
 
-class Strategy(StrEnum):
+class Strategy(Choice):
     """How several workers share one model."""
 
     DDP = "DDP"
@@ -30,7 +30,7 @@ class Strategy(StrEnum):
 class ModelAxis(ApiModel):
     """Which model sizes to train."""
 
-    parameters: Annotated[tuple[Count, ...], Field(min_length=1, max_length=64)]
+    parameters: Annotated[Many[Count], Field(min_length=1, max_length=64)]
     """Target parameter counts N, such as 30k or 1.5M. The realised N of each is in the plan."""
 
 
@@ -49,9 +49,9 @@ CLEAN = Treatment(name="clean")
 class DataAxis(ApiModel):
     """How much data, and of what quality."""
 
-    tokens: Annotated[tuple[Count, ...], Field(max_length=64)] = ()
+    tokens: Annotated[Many[Count], Field(max_length=64)] = ()
     """Training tokens D, such as 0.5M. Left out for IsoFLOP, which solves D from the budget, and for List."""
-    treatments: Annotated[tuple[Treatment, ...], Field(min_length=1, max_length=16)] = (CLEAN,)
+    treatments: Annotated[Many[Treatment], Field(min_length=1, max_length=16), UniqueBy("name")] = (CLEAN,)
     """Data-quality levels."""
 
 
@@ -60,7 +60,7 @@ class ComputeLevel(ApiModel):
 
     pool: PoolName | None = None
     """Name of a pool in execution.pools; without it, the first."""
-    workers: Annotated[int, Field(ge=1, le=4096)] = 1
+    workers: Annotated[Int, Field(ge=1, le=4096)] = 1
     """Processes that train one model together."""
     strategy: Strategy = Strategy.DDP
     """How several workers share one model."""
@@ -83,11 +83,9 @@ class Ratio(ApiModel):
     max: Annotated[float, Field(gt=0)] | None = None
     """Points above are left out."""
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.max is not None and self.max < self.min:
-            raise ValueError(f"max {self.max:g} is below min {self.min:g}")
-        return self
+    @rule("!has(self.max) || self.min <= self.max", "min must not be above max", field="min")
+    def _ordered(self) -> str | None:
+        return None if self.max is None or self.min <= self.max else f"{self.min:g} above {self.max:g}"
 
 
 class Limits(ApiModel):
@@ -106,37 +104,56 @@ class Sweep(ApiModel):
     """Which model sizes to train. Left out for List."""
     data: DataAxis = DataAxis()
     """How much data, and of what quality."""
-    training_flops: Annotated[tuple[Flops, ...], Field(max_length=64)] = ()
+    training_flops: Annotated[Many[Flops], Field(max_length=64)] = ()
     """IsoFLOP only: the training budgets C; each is crossed with every model size."""
-    combinations: Annotated[tuple[Combination, ...], Field(max_length=1024)] = ()
+    combinations: Annotated[Many[Combination], Field(max_length=1024)] = ()
     """List only: the (N, D) to train."""
-    compression: Annotated[tuple[Pipeline, ...], Field(min_length=1, max_length=64)] = (Pipeline(name="dense"),)
+    compression: Annotated[Many[Pipeline], Field(min_length=1, max_length=64), UniqueBy("name")] = (
+        Pipeline(name="dense"),
+    )
     """Pipelines applied to each dense checkpoint."""
-    compute: Annotated[tuple[ComputeLevel, ...], Field(min_length=1, max_length=16)] = (ComputeLevel(),)
+    compute: Annotated[Many[ComputeLevel], Field(min_length=1, max_length=16)] = (ComputeLevel(),)
     """Where and how a trial trains."""
-    seeds: Annotated[int, Field(ge=1, le=64)] = 1
+    seeds: Annotated[Int, Field(ge=1, le=64)] = 1
     """Repetitions of each combination with other initial weights and data order."""
-    first_seed: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    first_seed: Annotated[Int, Field(ge=0, le=1_000_000)] = 0
     """The first seed; the others follow it."""
     limits: Limits = Limits()
     """Which combinations are worth training."""
 
-    @model_validator(mode="after")
-    def _axes_fit_the_design(self) -> Self:
-        needed = {Design.GRID: {"model", "data.tokens"}, Design.ISOFLOP: {"model", "trainingFlops"},
-                  Design.LIST: {"combinations"}}[self.design]  # fmt: skip
-        given = {name for name, value in (("model", self.model), ("data.tokens", self.data.tokens),
-                 ("trainingFlops", self.training_flops), ("combinations", self.combinations)) if value}  # fmt: skip
-        if missing := sorted(needed - given):
-            raise ValueError(f"design {self.design} needs {', '.join(missing)}")
-        if extra := sorted(given - needed):
-            raise ValueError(f"design {self.design} does not use {', '.join(extra)}")
-        return self
+    @rule(
+        "has(self.model) == (self.design != 'List')",
+        "model is needed by the designs Grid and IsoFLOP, and not used by List",
+        field="model",
+    )
+    def _model_fits_the_design(self) -> str | None:
+        return self._mismatch("model", self.model is not None, self.design is not Design.LIST)
 
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> Self:
-        for axis, names in (("compression", [p.name for p in self.compression]),
-                            ("data.treatments", [t.name for t in self.data.treatments])):  # fmt: skip
-            if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise ValueError(f"{axis} names must be unique, found twice: {', '.join(twice)}")
-        return self
+    @rule(
+        "(self.data.tokens.size() > 0) == (self.design == 'Grid')",
+        "data.tokens is needed by the design Grid, and not used by IsoFLOP and List",
+        field="data.tokens",
+    )
+    def _tokens_fit_the_design(self) -> str | None:
+        return self._mismatch("data.tokens", bool(self.data.tokens), self.design is Design.GRID)
+
+    @rule(
+        "(self.trainingFlops.size() > 0) == (self.design == 'IsoFLOP')",
+        "trainingFlops is needed by the design IsoFLOP, and not used by Grid and List",
+        field="trainingFlops",
+    )
+    def _budgets_fit_the_design(self) -> str | None:
+        return self._mismatch("trainingFlops", bool(self.training_flops), self.design is Design.ISOFLOP)
+
+    @rule(
+        "(self.combinations.size() > 0) == (self.design == 'List')",
+        "combinations is needed by the design List, and not used by Grid and IsoFLOP",
+        field="combinations",
+    )
+    def _combinations_fit_the_design(self) -> str | None:
+        return self._mismatch("combinations", bool(self.combinations), self.design is Design.LIST)
+
+    def _mismatch(self, axis: str, is_given: bool, is_needed: bool) -> str | None:
+        if is_given == is_needed:
+            return None
+        return f"design {self.design} with{'' if is_given else 'out'} {axis}"

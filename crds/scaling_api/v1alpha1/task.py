@@ -1,14 +1,26 @@
 """What is trained: exactly one task, its data and its shape."""
 
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from scaling_api.v1alpha1.base import ApiModel, Uri
+from scaling_api.rules import Matches, Rule, exactly_one, rule
+from scaling_api.v1alpha1.base import ApiModel, Int, Sha256, Uri
 
 CustomOptions = Annotated[
-    dict[Annotated[str, Field(max_length=63)], Annotated[str, Field(max_length=1024)]], Field(max_length=64)
+    dict[Annotated[str, Field(max_length=63)], Annotated[str, Field(max_length=1024)]],
+    Field(max_length=64),
+    Rule("self.all(name, size(name) <= 63)", "names must have at most 63 characters"),
 ]
+EntryPoint = Annotated[
+    str,
+    Matches(
+        r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$",
+        "a module and a function in it, such as my_package.tasks:addition, at most 253 long",
+        253,
+    ),
+]
+TASKS = ("language", "classification", "translation", "vision", "detection", "speech", "custom")
 
 
 class PythonCorpus(ApiModel):
@@ -22,14 +34,12 @@ class Corpus(ApiModel):
     """The built-in corpus of Python source code, the same bytes on every machine."""
     uri: Uri | None = None
     """A text file, a folder of text files, or a URI such as s3://bucket/corpus."""
-    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    fingerprint: Sha256 | None = None
     """SHA-256 that the corpus must have. Without it, whatever is found at the URI is fingerprinted."""
 
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.python is None) == (self.uri is None):
-            raise ValueError("exactly one of python, uri must be set")
-        return self
+    @rule(exactly_one("python", "uri"), "exactly one of python, uri must be set")
+    def _one_source(self) -> str | None:
+        return self.given("python", "uri") if (self.python is None) == (self.uri is None) else None
 
 
 class LanguageTask(ApiModel):
@@ -37,7 +47,7 @@ class LanguageTask(ApiModel):
 
     corpus: Corpus
     """Where the text comes from."""
-    context_length: Annotated[int, Field(ge=8, le=131072)] = 128
+    context_length: Annotated[Int, Field(ge=8, le=131072)] = 128
     """Bytes that the model sees at once."""
 
 
@@ -51,7 +61,7 @@ class DatasetTask(ApiModel):
 class CustomTask(ApiModel):
     """A task from the user's own image."""
 
-    entrypoint: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", max_length=253)]
+    entrypoint: EntryPoint
     """The task's factory, as module:function."""
     options: CustomOptions = Field(default_factory=dict)
     """Passed to the factory as they are."""
@@ -75,18 +85,11 @@ class Task(ApiModel):
     custom: CustomTask | None = None
     """A task from the user's own image."""
 
-    @model_validator(mode="after")
-    def _one_task(self) -> Self:
-        chosen = self.model_fields_set & set(type(self).model_fields)
-        named = [name for name in type(self).model_fields if name in chosen and getattr(self, name) is not None]
-        if len(named) != 1:
-            raise ValueError(
-                f"exactly one task must be set, found {', '.join(named) or 'none'}; the tasks are "
-                + ", ".join(type(self).model_fields)
-            )
-        return self
+    @rule(exactly_one(*TASKS), f"exactly one task must be set, of {', '.join(TASKS)}")
+    def _one_task(self) -> str | None:
+        return None if sum(getattr(self, task) is not None for task in TASKS) == 1 else self.given(*TASKS)
 
     @property
     def name(self) -> str:
         """The task that is set, such as `language`."""
-        return next(name for name in type(self).model_fields if getattr(self, name) is not None)
+        return next(task for task in TASKS if getattr(self, task) is not None)

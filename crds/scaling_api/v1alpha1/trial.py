@@ -1,18 +1,17 @@
 """ScalingTrial: the record of one trial, resolved before it starts, measured when it ends."""
 
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from scaling_api.v1alpha1.base import ApiModel, TrialId
+from scaling_api.v1alpha1.base import ApiModel, Choice, Int, Many, ObjectName, Sha256, TrialId
 from scaling_api.v1alpha1.compression import Pipeline
 from scaling_api.v1alpha1.experiment import Metadata
 from scaling_api.v1alpha1.status import TrialState
 from scaling_api.v1alpha1.sweep import ComputeLevel, Treatment
 
 
-class TrialKind(StrEnum):
+class TrialKind(Choice):
     """What a trial does."""
 
     TRUNK = "Trunk"
@@ -30,26 +29,26 @@ class ModelShape(ApiModel):
 
     family: Annotated[str, Field(max_length=63)]
     """Such as decoder."""
-    layers: Annotated[int, Field(ge=1, le=4096)]
+    layers: Annotated[Int, Field(ge=1, le=4096)]
     """Blocks."""
-    width: Annotated[int, Field(ge=1, le=1_000_000)]
+    width: Annotated[Int, Field(ge=1, le=1_000_000)]
     """Size of the residual stream."""
-    heads: Annotated[int, Field(ge=1, le=65536)]
+    heads: Annotated[Int, Field(ge=1, le=65536)]
     """Attention heads."""
-    context: Annotated[int, Field(ge=1, le=10_000_000)]
+    context: Annotated[Int, Field(ge=1, le=10_000_000)]
     """Tokens seen at once."""
-    vocabulary: Annotated[int, Field(ge=1, le=100_000_000)]
+    vocabulary: Annotated[Int, Field(ge=1, le=100_000_000)]
     """Distinct tokens."""
 
 
 class ParameterCounts(ApiModel):
     """N by every convention."""
 
-    matmul: Annotated[int, Field(ge=1)]
+    matmul: Annotated[Int, Field(ge=1)]
     """Blocks and head: the matrices that multiply. The N of plans, FLOPs and, unless asked otherwise, laws."""
-    blocks: Annotated[int, Field(ge=1)]
+    blocks: Annotated[Int, Field(ge=1)]
     """Matrices of the blocks."""
-    total: Annotated[int, Field(ge=1)]
+    total: Annotated[Int, Field(ge=1)]
     """Everything: blocks, head, embeddings, gains."""
 
 
@@ -62,7 +61,7 @@ class TrialSpec(ApiModel):
     """What it does."""
     task: Annotated[str, Field(max_length=63)]
     """Name of the task."""
-    parents: Annotated[tuple[TrialId, ...], Field(max_length=4)] = ()
+    parents: Annotated[Many[TrialId], Field(max_length=4)] = ()
     """Trials whose checkpoints it starts from."""
     control: TrialId | None = None
     """Of a pipeline: the trial that it is compared with."""
@@ -72,11 +71,11 @@ class TrialSpec(ApiModel):
     """The dense architecture."""
     parameters: ParameterCounts
     """Of the dense architecture."""
-    tokens: Annotated[int, Field(ge=1)]
+    tokens: Annotated[Int, Field(ge=1)]
     """D: training tokens seen when the trial ends, its parents' included."""
-    start_step: Annotated[int, Field(ge=0)]
+    start_step: Annotated[Int, Field(ge=0)]
     """Step at which the trial starts; 0 is a fresh model."""
-    end_step: Annotated[int, Field(ge=0)]
+    end_step: Annotated[Int, Field(ge=0)]
     """Step at which it ends."""
     flops: Annotated[float, Field(ge=0)]
     """Training FLOPs that the trial itself spends."""
@@ -88,11 +87,11 @@ class TrialSpec(ApiModel):
     """Compression; without stages the dense model."""
     compute: ComputeLevel
     """Where and how it trains."""
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[Int, Field(ge=0)]
     """Of initial weights and data order."""
 
 
-class FailureClass(StrEnum):
+class FailureClass(Choice):
     """Whose fault a failure was."""
 
     APPLICATION = "Application"
@@ -122,15 +121,15 @@ class TrialMetrics(ApiModel):
     """The loss in bits a byte, for byte-level text."""
     accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
     """Share of correct top-1 predictions."""
-    documents: Annotated[int, Field(ge=0)] | None = None
+    documents: Annotated[Int, Field(ge=0)] | None = None
     """Held-out documents that the loss is over."""
     training_loss: float | None = None
     """Mean of the last training losses."""
-    nonzero_parameters: Annotated[int, Field(ge=0)] | None = None
+    nonzero_parameters: Annotated[Int, Field(ge=0)] | None = None
     """Matmul parameters that are not zero."""
     effective_bits: Annotated[float, Field(ge=0)] | None = None
     """Stored bits a matmul parameter, scales and masks included."""
-    stored_bytes: Annotated[int, Field(ge=0)] | None = None
+    stored_bytes: Annotated[Int, Field(ge=0)] | None = None
     """Bytes of the model as it would be served."""
     inference_flops: Annotated[float, Field(ge=0)] | None = None
     """Forward FLOPs a token, zeros left out."""
@@ -156,7 +155,7 @@ class Environment(ApiModel):
     """Version."""
     device: Annotated[str, Field(max_length=127)]
     """Such as cpu or NVIDIA H100."""
-    threads: Annotated[int, Field(ge=1)]
+    threads: Annotated[Int, Field(ge=1)]
     """Threads of one process."""
 
 
@@ -165,7 +164,7 @@ class Checkpoint(ApiModel):
 
     path: Annotated[str, Field(max_length=2048)]
     """Relative to the experiment's storage."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Sha256
     """Of its manifest, which lists the hash of every file."""
 
 
@@ -174,7 +173,7 @@ class TrialStatus(ApiModel):
 
     state: TrialState = TrialState.PENDING
     """Where it stands."""
-    attempts: Annotated[int, Field(ge=0)] = 0
+    attempts: Annotated[Int, Field(ge=0)] = 0
     """Attempts so far."""
     failure: Failure | None = None
     """Why the last attempt ended without a result."""
@@ -188,6 +187,13 @@ class TrialStatus(ApiModel):
     """Where the model is kept."""
 
 
+class TrialMetadata(Metadata):
+    """Kubernetes object metadata of a trial."""
+
+    name: ObjectName
+    """The experiment's name and the trial's id."""
+
+
 class ScalingTrial(ApiModel):
     """The record of one trial, written by the operator alone."""
 
@@ -195,7 +201,7 @@ class ScalingTrial(ApiModel):
     """scalinglaws.dev/v1alpha1."""
     kind: Literal["ScalingTrial"] = "ScalingTrial"
     """ScalingTrial."""
-    metadata: Metadata
+    metadata: TrialMetadata
     """Kubernetes object metadata."""
     spec: TrialSpec
     """The trial, resolved."""
