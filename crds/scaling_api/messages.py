@@ -2,17 +2,16 @@
 
 import json
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any, TypeAlias
 
-from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from scaling_api.rules import Schema
-
-Location: TypeAlias = tuple[int | str, ...]
 Context: TypeAlias = Mapping[str, Any]
 
+_ABOUT_FIELDS: Mapping[str, str] = {
+    "missing": "this field is required",
+    "extra_forbidden": "this field does not exist",
+}
 _EXPECTED: Mapping[str, str] = {
     "int_type": "a whole number",
     "int_parsing": "a whole number",
@@ -57,8 +56,8 @@ _BOUNDS: Mapping[str, Callable[[Context], str]] = {
 
 def message_of(detail: ErrorDetails) -> str:
     """Return what is allowed and what was found, as a clause."""
-    if detail["type"] == "missing":
-        return "this field is required"
+    if detail["type"] in _ABOUT_FIELDS:
+        return _ABOUT_FIELDS[detail["type"]]
     return f"{_allowed(detail)}, found {shown(detail['input'])}"
 
 
@@ -77,30 +76,3 @@ def shown(found: object) -> str:
         return f"a list of {len(found)}" if found else "an empty list"
     text = json.dumps(found, default=str, ensure_ascii=False)
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-class FieldNames:
-    """The fields that a model has, for those who write another."""
-
-    def __init__(self, model: type[BaseModel]) -> None:
-        self._schema = model.model_json_schema()
-
-    def hint(self, location: Location) -> str:
-        """Return the nearest field to the unknown one at `location`, or the list of all, as the end of a sentence."""
-        names = sorted(self._names(location[:-1]))
-        if near := get_close_matches(str(location[-1]), names, n=1):
-            return f"; did you mean {near[0]}?"
-        return f"; the fields are {', '.join(names)}" if names else ""
-
-    def _names(self, location: Location) -> list[str]:
-        node = self._resolved(self._schema)
-        for part in location:
-            by_name = node.get("properties", {}).get(part)
-            node = self._resolved(by_name or node.get("items") or {})
-        return list(node.get("properties", {}))
-
-    def _resolved(self, node: Schema) -> Schema:
-        if "anyOf" in node:  # an optional field: the other option is null
-            node = node["anyOf"][0]
-        named: Schema = self._schema["$defs"][node["$ref"].rsplit("/", 1)[-1]] if "$ref" in node else node
-        return named

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from scaling_api import rules
-from scaling_api.messages import FieldNames, Location, message_of
+from scaling_api.messages import message_of
+from scaling_api.rules import BROKEN_RULES
+
+Location: TypeAlias = tuple[int | str, ...]
 
 
 @dataclass(frozen=True)
@@ -31,38 +34,27 @@ class InvalidExperimentError(ValueError):
         super().__init__("\n".join(map(str, problems)))
 
 
-def problems_of(error: ValidationError, model: type[BaseModel] | None = None) -> tuple[Problem, ...]:
-    """Return one Problem for each mistake in `error`, in the order of the fields.
-
-    With the `model` that refused the object, an unknown field's message names the fields that there are.
-    """
+def problems_of(error: ValidationError) -> tuple[Problem, ...]:
+    """Return one Problem for each mistake in `error`, in the order of the fields."""
     details = error.errors(include_url=False)
     locations = [detail["loc"] for detail in details]
-    fields = FieldNames(model) if model else None
-    return tuple(
-        problem
-        for detail in details
-        if not _follows_from_another(detail, locations)
-        for problem in _problems(detail, fields)
-    )
+    own = (detail for detail in details if not _follows_from_another(detail, locations))
+    return tuple(problem for detail in own for problem in _problems(detail))
 
 
 def _follows_from_another(detail: ErrorDetails, locations: Sequence[Location]) -> bool:
     """A list is also too short once its bad items are left out: that is no mistake of its own."""
     here = detail["loc"]
-    return detail["type"] == "too_short" and any(len(loc) > len(here) and loc[: len(here)] == here for loc in locations)
+    return detail["type"] == "too_short" and any(loc[: len(here)] == here and loc != here for loc in locations)
 
 
-def _problems(detail: ErrorDetails, fields: FieldNames | None) -> Iterator[Problem]:
+def _problems(detail: ErrorDetails) -> Iterator[Problem]:
     path = path_of(detail["loc"])
-    match detail["type"]:
-        case rules.BROKEN_RULES:
-            for field, message in detail["ctx"]["found"]:
-                yield Problem(_joined(path, field), message)
-        case "extra_forbidden":
-            yield Problem(path, "this field does not exist" + (fields.hint(detail["loc"]) if fields else ""))
-        case _:
-            yield Problem(path, message_of(detail))
+    if detail["type"] != BROKEN_RULES:
+        yield Problem(path, message_of(detail))
+        return
+    for field, message in detail["ctx"]["found"]:
+        yield Problem(_joined(path, field), message)
 
 
 def path_of(location: Location) -> str:
