@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
-from scaling_api.v1alpha1.base import ApiModel
 from scaling_api.v1alpha1.trial import Checkpoint
 from scaling_trainer.durable import make_folder, sync_folder, write_whole
 from scaling_trainer.errors import CheckpointCorruptError, CheckpointMissingError
+from scaling_trainer.lines import Line
 
 if TYPE_CHECKING:
     import torch
@@ -59,13 +59,13 @@ class LoadedCheckpoint:
     """The rest, as it was given."""
 
 
-class _File(ApiModel):
+class _File(Line):
     name: Annotated[str, Field(pattern=r"^(tensors|notes)-[0-9a-f]{16}\.(safetensors|json)$")]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     size: int
 
 
-class _Manifest(ApiModel):
+class _Manifest(Line):
     format: Literal[1] = 1
     step: int
     tensors: _File
@@ -94,12 +94,13 @@ def save_checkpoint(
     """
     make_folder(folder)
     try:
-        files = {
-            "tensors": _write_hashed(folder, "tensors", _tensor_bytes(tensors)),
-            "notes": _write_hashed(folder, "notes", json.dumps(notes, indent=1).encode()),
-        }
+        contents = _Manifest(
+            step=step,
+            tensors=_write_hashed(folder, "tensors", _tensor_bytes(tensors)),
+            notes=_write_hashed(folder, "notes", json.dumps(notes, indent=1).encode()),
+        )
         sync_folder(folder)  # the data files' names must be on disk before a manifest that speaks of them
-        manifest = _Manifest(step=step, **files).model_dump_json(indent=1).encode()
+        manifest = contents.model_dump_json(indent=1).encode()
         write_whole(folder / MANIFEST, manifest)
         sync_folder(folder)
     finally:

@@ -1,0 +1,72 @@
+"""What a run and the processes of its lanes say to each other: one JSON object a line, over pipes."""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import Field, TypeAdapter
+
+from scaling_api.v1alpha1.task import Task
+from scaling_api.v1alpha1.training import Training
+from scaling_api.v1alpha1.trial import Failure, TrialStatus
+from scaling_trainer.lines import Line
+
+
+class Setup(Line):
+    """The first line to a lane's process; each line after it is a TrialSpec to run."""
+
+    run: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
+    """The function that runs a trial, as module:function."""
+    threads: int
+    """Threads that it computes with."""
+    task: Task
+    training: Training
+    corpus_fingerprint: str
+    folder: Path
+    """The results folder."""
+    checkpoint_interval_s: float
+
+
+class Ready(Line):
+    """The function is imported; trials may come."""
+
+    type: Literal["ready"] = "ready"
+
+
+class Unusable(Line):
+    """The function cannot be imported; the process ends."""
+
+    type: Literal["unusable"] = "unusable"
+    failure: Failure
+
+
+class Progress(Line):
+    """The trial has come to a step."""
+
+    type: Literal["progress"] = "progress"
+    step: int
+    last_step: int
+
+
+class Returned(Line):
+    """The trial's function has returned; what it wrote is on disk."""
+
+    type: Literal["returned"] = "returned"
+    status: TrialStatus
+
+
+class Raised(Line):
+    """The trial's function has raised an exception."""
+
+    type: Literal["raised"] = "raised"
+    failure: Failure
+    checkpoint: Path | None = None
+    """The checkpoint that could not be used, where that is why."""
+
+
+Message: TypeAlias = Ready | Unusable | Progress | Returned | Raised
+_MESSAGE: Final[TypeAdapter[Message]] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
+
+
+def parse_message(line: bytes) -> Message:
+    """Return the message that a lane's process wrote."""
+    return _MESSAGE.validate_json(line)
