@@ -1,0 +1,1 @@
+"""Pipelines: pruning, quantization, and what a compressed model weighs."""

@@ -1,0 +1,1 @@
+"""What can be trained: model, batches, loss and evaluation of each task."""

@@ -1,0 +1,76 @@
+"""The language task: a decoder on the bytes of a corpus."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from scaling_api.v1alpha1.training import Training
+from scaling_api.v1alpha1.trial import TrialSpec
+from scaling_trainer.data.corpus import PreparedCorpus
+from scaling_trainer.data.windows import EvaluationWindows, TrainingWindows
+from scaling_trainer.models.decoder import Decoder
+
+
+class Batches:
+    """Inputs and targets of each training step, as tensors."""
+
+    def __init__(self, windows: TrainingWindows) -> None:
+        self._windows = windows
+        self._first_step = -1
+        self._inputs = self._targets = torch.empty(0, 0, dtype=torch.int64)
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return the batch's inputs and targets, each of shape (batch * context,)."""
+        first_step = step - step % self._windows.block_steps
+        if first_step != self._first_step:
+            tokens = torch.from_numpy(self._windows.block(first_step)).to(torch.int64)
+            self._inputs = tokens[:, :, :-1].flatten(1)
+            self._targets = tokens[:, :, 1:].flatten(1)
+            self._first_step = first_step
+        return self._inputs[step - first_step], self._targets[step - first_step]
+
+
+def training_batches(trial: TrialSpec, training: Training, corpus: PreparedCorpus) -> Batches:
+    """Return the batches of `trial`.
+
+    Raises:
+        CorpusError: the corpus is too small for the trial's last step.
+    """
+    context, size = trial.model.context, training.batch_size
+    corpus.require(trial.end_step * size * context, context=context)
+    windows = TrainingWindows(
+        corpus.training, context=context, batch_size=size, seed=trial.seed, token_noise=trial.treatment.token_noise
+    )
+    return Batches(windows)
+
+
+def training_loss(model: Decoder, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean cross-entropy of the batch in nats a token."""
+    return functional.cross_entropy(model(inputs), targets)
+
+
+@dataclass(frozen=True)
+class TokenLosses:
+    """What a model makes of each held-out token."""
+
+    losses: NDArray[np.float32]
+    """Nats, shape (windows, context)."""
+    correct: NDArray[np.bool_]
+    """Whether the likeliest token is the right one, same shape."""
+
+
+@torch.inference_mode()
+def evaluate_tokens(model: Decoder, windows: EvaluationWindows, *, chunk_tokens: int = 8192) -> TokenLosses:
+    """Return the loss of every token of `windows`, computed `chunk_tokens` at a time."""
+    tokens = torch.from_numpy(windows.tokens).to(torch.int64)
+    losses, correct = [], []
+    for chunk in tokens.split(max(1, chunk_tokens // model.shape.context)):
+        logits = model(chunk[:, :-1].flatten())
+        targets = chunk[:, 1:].flatten()
+        losses.append(functional.cross_entropy(logits, targets, reduction="none").view(len(chunk), -1))
+        correct.append((logits.argmax(-1) == targets).view(len(chunk), -1))
+    return TokenLosses(torch.cat(losses).numpy(), torch.cat(correct).numpy())
