@@ -1,0 +1,221 @@
+"""Back-tests: what a law fitted on part of the points says about the rest, beside two rules that anyone could use.
+
+Held out are whole sizes (the largest) and the top of compute (C within a factor of 4 or 10 of the largest). Beside the
+law stand a power law without a floor, L = k N^-a D^-b, and the last value: the loss of the nearest point that was kept.
+A law earns an extrapolation by as much compute as a back-test has bridged, if it beat both.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from scaling_laws.answers.surface import surface_draws, surface_of
+from scaling_laws.law import Finding, FindingCode, Law, LawRefusedError
+from scaling_laws.points import FloatArray, Points
+from scaling_laws.records import flops_column, select
+
+COMPUTE_FACTORS = (4.0, 10.0)
+SIZE_FACTOR = 2.0
+"""Sizes within this factor of the largest are held out together."""
+FEWEST_HELD_OUT = 2
+ROUNDING = 1 + 1e-9
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """How well the law, fitted without some points, predicts them."""
+
+    held_out: str
+    """Such as C above 2.5e14, within x4 of the largest."""
+    fitted_points: int
+    held_out_points: int
+    shared_trajectories: int
+    """Trajectories with points on both sides; they know each other's noise, which flatters the law a little."""
+    compute_factor: float
+    """Largest held-out C over largest fitted C: how far the back-test reached."""
+    law_error: float
+    """Mean |predicted / observed - 1| of the law."""
+    law_largest_error: float
+    """Largest |predicted / observed - 1| of the law."""
+    power_law_error: float
+    """Mean relative error of k N^-a D^-b, fitted on the same points."""
+    last_value_error: float
+    """Mean relative error of the nearest fitted point's loss."""
+    covered: float | None
+    """Share of held-out points inside their prediction interval; None without bootstrap draws."""
+    level: float
+    """Of the prediction intervals."""
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether the law beat both rules."""
+        return self.law_error <= min(self.power_law_error, self.last_value_error)
+
+    def __str__(self) -> str:
+        cover = "" if self.covered is None else f", {self.covered:.0%} inside the {self.level:.0%} interval"
+        return (
+            f"with {self.held_out} held out the law missed {self.held_out_points} points by {self.law_error:.2%} on "
+            f"average{cover} (power law without E {self.power_law_error:.2%}, last value {self.last_value_error:.2%})"
+        )
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far from the points an answer may lie before it is an untested extrapolation."""
+
+    largest_flops: float
+    sizes: tuple[float, float]
+    """Smallest and largest N."""
+    tokens: tuple[float, float]
+    """Smallest and largest D."""
+    best: Backtest | None
+    """The passed back-test that reached furthest."""
+    worst: Backtest | None
+    """The failed back-test with the largest error, where none was passed."""
+
+    @property
+    def factor(self) -> float:
+        """Compute beyond the points, as a factor, that a back-test has bridged; 1 where none was passed."""
+        return max(1.0, self.best.compute_factor) if self.best else 1.0
+
+    def findings(self, training_flops: float, N: float, D: float) -> tuple[Finding, ...]:
+        """Return ExtrapolationUntested where an answer lies further from the points than a back-test reached."""
+        beyond = [
+            _beyond("C", training_flops, 0.0, self.largest_flops, self.factor),
+            _beyond("N", N, *self.sizes, self.factor),
+            _beyond("D", D, *self.tokens, self.factor),
+        ]
+        places = [text for text in beyond if text]
+        if not places:
+            return ()
+        text = f"{'; '.join(places)}; {self._checked()}. Train points closer to it before relying on it."
+        return (Finding(FindingCode.EXTRAPOLATION_UNTESTED, text),)
+
+    def _checked(self) -> str:
+        if self.best:
+            return f"back-tests reached a factor of {self.factor:.3g} in compute: {self.best}"
+        if self.worst:
+            return f"the law failed its back-tests: {self.worst}"
+        return "no back-test was possible with these points"
+
+
+def backtests(points: Points, fit: Callable[[Points], Law], *, level: float = 0.95) -> tuple[Backtest, ...]:
+    """Return every back-test that the points allow: the largest size, and the top x4 and x10 of compute.
+
+    Args:
+        points: of the law.
+        fit: fits the law on part of them; what it refuses is no back-test.
+        level: of the prediction intervals whose coverage is counted.
+    """
+    results = (backtest(points, held, fit, label=label, level=level) for label, held in _holdouts(points))
+    return tuple(result for result in results if result is not None)
+
+
+def backtest(
+    points: Points, held: NDArray[np.bool_], fit: Callable[[Points], Law], *, label: str, level: float = 0.95
+) -> Backtest | None:
+    """Return how the law fitted on the points outside `held` predicts those inside; None where it cannot be fitted."""
+    seen, unseen = select(points, ~held), select(points, held)
+    if not len(seen) or not len(unseen):
+        return None
+    try:
+        law = fit(seen)
+    except LawRefusedError:
+        return None
+    predicted = surface_of(law).loss(unseen.N, unseen.D)
+    errors = np.abs(predicted / unseen.loss - 1.0)
+    return Backtest(
+        held_out=label,
+        fitted_points=len(seen),
+        held_out_points=len(unseen),
+        shared_trajectories=_shared(seen, unseen),
+        compute_factor=float(flops_column(unseen).max() / flops_column(seen).max()),
+        law_error=float(errors.mean()),
+        law_largest_error=float(errors.max()),
+        power_law_error=_mean_error(_power_law(seen, unseen), unseen.loss),
+        last_value_error=_mean_error(_last_value(seen, unseen), unseen.loss),
+        covered=_covered(law, predicted, unseen, level),
+        level=level,
+    )
+
+
+def reach_of(points: Points, results: Iterable[Backtest]) -> Reach:
+    """Return how far answers from a law on these points may go, given its back-tests."""
+    results = tuple(results)
+    passed = [r for r in results if r.is_passed]
+    failed = [r for r in results if not r.is_passed]
+    return Reach(
+        largest_flops=float(flops_column(points).max()),
+        sizes=(float(points.N.min()), float(points.N.max())),
+        tokens=(float(points.D.min()), float(points.D.max())),
+        best=max(passed, key=lambda r: r.compute_factor, default=None),
+        worst=None if passed else max(failed, key=lambda r: r.law_error, default=None),
+    )
+
+
+def _holdouts(points: Points) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Yield what to hold out, with its name; repetitions, and what leaves too little on a side, are passed over."""
+    if not len(points):
+        return
+    C = flops_column(points)
+    size = points.N.max() / SIZE_FACTOR * ROUNDING
+    cuts = [(f"N above {size:.4g}, the largest sizes,", size < points.N)]
+    for factor in COMPUTE_FACTORS:
+        cut = C.max() / factor * ROUNDING
+        cuts.append((f"C above {cut:.4g}, the top x{factor:g} of compute,", cut < C))
+    seen: list[bytes] = []
+    for label, held in cuts:
+        if FEWEST_HELD_OUT <= held.sum() < len(points) and held.tobytes() not in seen:
+            seen.append(held.tobytes())
+            yield label, held
+
+
+def _covered(law: Law, predicted: FloatArray, at: Points, level: float) -> float | None:
+    """Return the share of points inside predicted * exp(+-t sqrt(variance of the law's mean + residual variance))."""
+    draws = surface_draws(law)
+    spare = law.points - len(law.coefficients)
+    if draws is None or spare < 1:
+        return None
+    with np.errstate(divide="ignore"):
+        spread = np.var(np.log(draws.loss(at.N, at.D)), axis=0)
+    scatter = float(np.sum(law.residuals**2)) / spare
+    independent = law.points if law.clusters is None else law.clusters
+    half = stdtrit(max(independent - 1, 1), 0.5 + level / 2) * np.sqrt(spread + scatter)
+    return float(np.mean(np.abs(np.log(at.loss / predicted)) <= half))
+
+
+def _power_law(seen: Points, unseen: Points) -> FloatArray:
+    """Return L = k N^-a D^-b for the unseen points, least squares on the logs of the seen ones."""
+    log_N, log_D = np.log(seen.N), np.log(seen.D)
+    columns = np.column_stack([np.ones(len(seen)), log_N - log_N.mean(), log_D - log_D.mean()])
+    k, a, b = np.linalg.lstsq(columns, np.log(seen.loss), rcond=None)[0]
+    return np.asarray(np.exp(k + a * (np.log(unseen.N) - log_N.mean()) + b * (np.log(unseen.D) - log_D.mean())))
+
+
+def _last_value(seen: Points, unseen: Points) -> FloatArray:
+    """Return the mean loss of the seen points nearest to each unseen one in (log N, log D)."""
+    steps = [np.log(getattr(unseen, axis))[:, None] - np.log(getattr(seen, axis)) for axis in ("N", "D")]
+    distance = np.hypot(*steps)
+    nearest = distance <= distance.min(axis=1, keepdims=True) * ROUNDING + 1e-12
+    return np.asarray((nearest * seen.loss).sum(axis=1) / nearest.sum(axis=1))
+
+
+def _mean_error(predicted: FloatArray, observed: FloatArray) -> float:
+    return float(np.mean(np.abs(predicted / observed - 1.0)))
+
+
+def _shared(seen: Points, unseen: Points) -> int:
+    if seen.clusters is None or unseen.clusters is None:
+        return 0
+    return len(np.intersect1d(seen.clusters, unseen.clusters))
+
+
+def _beyond(name: str, value: float, smallest: float, largest: float, factor: float) -> str | None:
+    if value > largest * factor * ROUNDING:
+        return f"{name} = {value:.4g} lies {value / largest:.3g} times beyond the largest {name} of the points"
+    if 0 < value < smallest / (factor * ROUNDING):
+        return f"{name} = {value:.4g} lies {smallest / value:.3g} times below the smallest {name} of the points"
+    return None

@@ -1,0 +1,241 @@
+"""The best model for a memory: which N, D and pipeline fit a number of stored bytes, given a training budget."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scaling_api.v1alpha1.laws import ParameterConvention
+from scaling_api.v1alpha1.status import Answer
+from scaling_api.v1alpha1.trial import TrialKind, TrialRecord
+from scaling_laws.answers.backtest import Reach
+from scaling_laws.answers.flops import SIX_ND, FlopsPerToken
+from scaling_laws.answers.frontier import optimal_log_size, refused_answer
+from scaling_laws.answers.surface import NoSurfaceError, Surface, surface_draws, surface_of
+from scaling_laws.answers.values import FINDINGS_OF_AN_ANSWER, finding_statuses, interval
+from scaling_laws.law import Finding, FindingCode, Law
+from scaling_laws.penalties import PipelineLaw, Sizes, penalty_at, penalty_draws
+from scaling_laws.points import FloatArray
+from scaling_laws.records import UNQUANTIZED_BITS, count_parameters, dense_records, has_result
+
+QUESTION = "servingMemory"
+SPAN = np.log(1e3)
+"""The search reaches a factor of 1,000 to either side of the dense optimum, and never beyond the memory."""
+NODES = 61
+ROUNDS = 4
+"""Each round searches the two cells beside the last round's best node: 4 rounds place log N within 1e-5."""
+SURE = 0.9
+"""Share of draws that the best pipeline must win to stand without a finding."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A pipeline as it would be served, known at some sizes and carried on in proportion beyond them."""
+
+    pipeline: str
+    log_sizes: FloatArray
+    """log N of the sizes at which it was measured, increasing."""
+    log_bytes: FloatArray
+    """Log of the stored bytes at those sizes."""
+    compressible: FloatArray
+    """M/N at those sizes."""
+    law: PipelineLaw | None
+    """Its penalty; None for the dense model."""
+
+    def largest_log_size(self, memory: float) -> float:
+        """Return log N of the largest model that fits."""
+        room = np.log(memory)
+        below, above = room - self.log_bytes[0], room - self.log_bytes[-1]
+        if below <= 0 or above >= 0:
+            return float(self.log_sizes[0] + below if below <= 0 else self.log_sizes[-1] + above)
+        return float(np.interp(room, self.log_bytes, self.log_sizes))
+
+    def sizes(self, N: FloatArray, D: FloatArray) -> Sizes:
+        """Return where the penalty is to be evaluated."""
+        return Sizes(N, D, N * np.interp(np.log(N), self.log_sizes, self.compressible))
+
+
+def served_pipelines(
+    records: Iterable[TrialRecord],
+    laws: Sequence[PipelineLaw],
+    *,
+    convention: ParameterConvention,
+    treatment: str,
+) -> tuple[Served, ...]:
+    """Return the dense model and each pipeline that has a penalty law and a measured size, dense first."""
+    records = tuple(records)
+    dense = dense_records(records, treatment=treatment)
+    if not dense:
+        return ()
+    compressed = [r for r in records if r.spec.kind is TrialKind.PIPELINE and has_result(r)]
+    served = [_served(dense[0].spec.pipeline.name, dense, None, convention)]
+    for law in laws:
+        of_pipeline = [r for r in compressed if r.spec.pipeline.name == law.pipeline]
+        served.append(_served(law.pipeline, of_pipeline, law, convention))
+    return tuple(entry for entry in served if entry is not None)
+
+
+def serving_memory(
+    law: Law,
+    memory: float,
+    *,
+    training_flops: float,
+    served: Sequence[Served],
+    level: float = 0.95,
+    flops: FlopsPerToken = SIX_ND,
+    reach: Reach | None = None,
+    seed: int = 0,
+) -> Answer:
+    """Return the N, D and pipeline of least expected loss whose stored bytes fit, trained with C FLOPs.
+
+    Args:
+        law: of the dense models.
+        memory: limit of the stored bytes.
+        training_flops: C, spent whole: D = C over FLOPs a token.
+        served: the candidates.
+        level: of the percentile intervals over the law's draws and normal draws of the penalty's coefficients.
+        flops: FLOPs a token at each size.
+        reach: how far back-tests went.
+        seed: of the normal draws.
+    """
+    if not served:
+        return refused_answer(law.form, QUESTION, memory, "No stored bytes were measured: nothing tells what fits.")
+    try:
+        search = _Search(surface_of(law), surface_draws(law), training_flops, flops, seed)
+    except NoSurfaceError as reason:
+        return refused_answer(law.form, QUESTION, memory, str(reason))
+    fitting = [(i, entry) for i, entry in enumerate(served) if entry.largest_log_size(memory) >= 0]
+    if not fitting:
+        return refused_answer(law.form, QUESTION, memory, f"Not even a model of one parameter fits {memory:.4g} bytes.")
+    options = [search.best(entry, memory, stream=i) for i, entry in fitting]
+    best = min(options, key=lambda option: option.loss)
+    N, D = best.N, training_flops / float(flops(np.asarray(best.N)))
+    tokens = None if best.N_draws is None else training_flops / flops(best.N_draws)
+    findings = [
+        *_rivals(best, options),
+        *(best.served.law.findings if best.served.law else ()),
+        *(reach.findings(training_flops, N, D) if reach else ()),
+    ]
+    ratios = None if tokens is None or best.N_draws is None else tokens / best.N_draws
+    return Answer(
+        law=law.form,
+        question=QUESTION,
+        at=float(memory),
+        training_flops=training_flops,
+        pipeline=best.served.pipeline,
+        parameters=interval(N, best.N_draws, level=level),
+        tokens=interval(D, tokens, level=level),
+        tokens_per_parameter=interval(D / N, ratios, level=level),
+        loss=interval(best.loss, best.loss_draws, level=level),
+        findings=finding_statuses(findings, limit=FINDINGS_OF_AN_ANSWER),
+    )
+
+
+@dataclass(frozen=True)
+class _Option:
+    """The best model of one pipeline."""
+
+    served: Served
+    N: float
+    loss: float
+    N_draws: FloatArray | None
+    """Its size in each draw."""
+    loss_draws: FloatArray | None
+    """Loss of the best model (of the estimate, not of the draw) in each draw."""
+    least_draws: FloatArray | None
+    """Loss of the draw's own best model."""
+
+
+@dataclass(frozen=True)
+class _Search:
+    surface: Surface
+    draws: Surface | None
+    training_flops: float
+    flops: FlopsPerToken
+    seed: int
+
+    def best(self, served: Served, memory: float, *, stream: int) -> _Option:
+        """Return the best size of one pipeline; `stream` keeps the pipelines' draws apart."""
+        largest = served.largest_log_size(memory)
+        low, high = self._bracket(self.surface, largest)
+        log_N, loss = _least(lambda x: self._loss(served, x), low[None], high[None])
+        if self.draws is None:
+            return _Option(served, float(np.exp(log_N[0])), float(loss[0]), None, None, None)
+        draws = self.draws
+        normal = np.random.default_rng([self.seed, stream]).standard_normal((len(draws.E), 3))
+        low, high = self._bracket(draws, largest)
+        sizes, least = _least(lambda x: self._loss_draws(served, draws, x, normal), low[:, 0], high[:, 0])
+        here = self._loss_draws(served, draws, log_N[:, None], normal)[:, 0]
+        return _Option(served, float(np.exp(log_N[0])), float(loss[0]), np.exp(sizes), here, least)
+
+    def _bracket(self, surface: Surface, largest: float) -> tuple[FloatArray, FloatArray]:
+        optimum = optimal_log_size(surface, self.training_flops, self.flops)
+        centre = np.where(np.isfinite(optimum), optimum, largest)
+        return np.minimum(centre, largest) - SPAN, np.minimum(centre + SPAN, largest)
+
+    def _loss(self, served: Served, log_N: FloatArray) -> FloatArray:
+        N, D = self._model(log_N)
+        penalty = penalty_at(served.law.used, served.sizes(N, D), self.surface) if served.law else 0.0
+        return self.surface.loss(N, D) + penalty
+
+    def _loss_draws(self, served: Served, draws: Surface, log_N: FloatArray, normal: FloatArray) -> FloatArray:
+        N, D = self._model(log_N)
+        law = served.law
+        penalty = penalty_draws(law.used, served.sizes(N, D), draws, normal=normal) if law else 0.0
+        return draws.loss(N, D) + penalty
+
+    def _model(self, log_N: FloatArray) -> tuple[FloatArray, FloatArray]:
+        N = np.exp(log_N)
+        return N, self.training_flops / self.flops(N)
+
+
+def _least(
+    loss: Callable[[FloatArray], FloatArray], low: FloatArray, high: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the place (rows,) and value (rows,) of the least loss between `low` and `high`, by nested grids."""
+    rows = np.arange(len(low))
+    for _ in range(ROUNDS):
+        grid = np.linspace(low, high, NODES, axis=1)
+        values = loss(grid)
+        best = np.argmin(np.where(np.isnan(values), np.inf, values), axis=1)
+        low, high = grid[rows, np.maximum(best - 1, 0)], grid[rows, np.minimum(best + 1, NODES - 1)]
+    return grid[rows, best], values[rows, best]
+
+
+def _served(
+    pipeline: str, records: Sequence[TrialRecord], law: PipelineLaw | None, convention: ParameterConvention
+) -> Served | None:
+    """Return the pipeline's bytes and compressible share by size; None where no size was measured."""
+    known = [(r, size) for r in records if (size := _stored_bytes(r)) is not None]
+    if not known:
+        return None
+    N = np.array([count_parameters(r.spec.parameters, convention) for r, _ in known], dtype=np.float64)
+    log_bytes = np.log([size for _, size in known])
+    share = np.array([r.spec.parameters.blocks for r, _ in known]) / N
+    levels = np.unique(N)
+    means = np.array([[log_bytes[level == N].mean(), share[level == N].mean()] for level in levels])
+    return Served(pipeline, np.log(levels), np.maximum.accumulate(means[:, 0]), means[:, 1], law)
+
+
+def _stored_bytes(record: TrialRecord) -> float | None:
+    """Return the measured bytes, else effective bits times parameters; 32-bit weights for a dense model."""
+    metrics, counts = record.status.metrics, record.spec.parameters
+    if metrics.stored_bytes:
+        return float(metrics.stored_bytes)
+    if metrics.effective_bits:
+        return metrics.effective_bits * counts.matmul / 8
+    return UNQUANTIZED_BITS * counts.total / 8 if record.spec.kind is TrialKind.DENSE else None
+
+
+def _rivals(best: _Option, options: Sequence[_Option]) -> Iterable[Finding]:
+    """Say so where the draws disagree on the best pipeline."""
+    losses = [option.least_draws for option in options]
+    if best.least_draws is None or len(options) < 2:
+        return
+    winners = np.argmin(np.array(losses), axis=0)
+    shares = {option.served.pipeline: float(np.mean(winners == i)) for i, option in enumerate(options)}
+    won = shares.pop(best.served.pipeline)
+    if won < SURE:
+        rival = max(shares, key=lambda name: shares[name])
+        text = f"Pipeline {best.served.pipeline} is best in {won:.0%} of the draws only, {rival} in {shares[rival]:.0%}"
+        yield Finding(FindingCode.WEAKLY_IDENTIFIED, f"{text}: the sweep does not tell them apart here.")
