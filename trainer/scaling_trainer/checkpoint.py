@@ -164,8 +164,8 @@ def _read_manifest(folder: Path) -> _Manifest:
     except (FileNotFoundError, NotADirectoryError):
         raise CheckpointMissingError(
             folder,
-            f"There is no checkpoint in {folder}: it was removed, or the trial that leaves it there has not finished. "
-            "Run the experiment again: that trial is trained again to the same numbers.",
+            f"There is no checkpoint in {folder}: it was removed, or the trial that leaves it there has not finished.",
+            remedy="Run the experiment again: that trial is trained again to the same numbers.",
         ) from None
     except ValueError as error:
         raise _corrupt(folder, MANIFEST, "is not the manifest of a checkpoint") from error
@@ -174,8 +174,9 @@ def _read_manifest(folder: Path) -> _Manifest:
 def _corrupt(folder: Path, name: str, what: str) -> CheckpointCorruptError:
     return CheckpointCorruptError(
         folder,
-        f"The checkpoint file {folder / name} {what}: it was damaged or changed after it was written. Remove the "
-        f"folder {folder} and run the experiment again: the trial is trained again to the same numbers.",
+        f"The checkpoint file {folder / name} {what}: it was damaged or changed after it was written.",
+        remedy=f"Remove the folder {folder} and run the experiment again: the trial is trained again to the same "
+        "numbers.",
     )
 
 

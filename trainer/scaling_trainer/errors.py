@@ -42,11 +42,12 @@ class DiskFullError(ConfigurationError):
 
 
 class CheckpointError(Exception):
-    """A checkpoint cannot be used; `folder` is where it was looked for."""
+    """A checkpoint cannot be used; `folder` is where it was looked for, `fact` says what was found."""
 
-    def __init__(self, folder: Path, message: str) -> None:
+    def __init__(self, folder: Path, fact: str, *, remedy: str = "") -> None:
         self.folder = folder
-        super().__init__(message)
+        self.fact = fact
+        super().__init__(f"{fact} {remedy}".strip())
 
 
 class CheckpointMissingError(CheckpointError):

@@ -1,11 +1,15 @@
-"""A disk small enough to fill."""
+"""The folder's own modules, and a disk small enough to fill."""
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# Lanes' processes find the scripted trials there too: they inherit the module paths.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture

@@ -3,18 +3,31 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from scaling_api.v1alpha1.compression import Pipeline
 from scaling_api.v1alpha1.execution import Execution, Retries
 from scaling_api.v1alpha1.experiment import ExperimentSpec, Metadata, ScalingExperiment
+from scaling_api.v1alpha1.status import TrialState
 from scaling_api.v1alpha1.sweep import Combination, ComputeLevel, Sweep, Treatment
 from scaling_api.v1alpha1.task import CustomTask, Task
 from scaling_api.v1alpha1.training import Training
-from scaling_api.v1alpha1.trial import ModelShape, ParameterCounts, TrialKind, TrialSpec
+from scaling_api.v1alpha1.trial import (
+    Failure,
+    FailureClass,
+    ModelShape,
+    ParameterCounts,
+    TrialKind,
+    TrialMetrics,
+    TrialRecord,
+    TrialSpec,
+    TrialStatus,
+)
 from scaling_trainer.context import TrialContext
 from scaling_trainer.executors.base import Event, Outcome
 from scaling_trainer.executors.local import LocalExecutor
+from scaling_trainer.journal import AttemptEnded, AttemptStarted
 from scaling_trainer.results import ResultsFolder
 
 
@@ -69,6 +82,19 @@ def task(scripts: Mapping[str, str] | str = "") -> Task:
 def experiment(name: str = "scripted", *, scripts: Mapping[str, str] | str = "") -> ScalingExperiment:
     sweep = Sweep(design="List", combinations=(Combination(parameters=1, tokens=1),))
     return ScalingExperiment(metadata=Metadata(name=name), spec=ExperimentSpec(task=task(scripts), sweep=sweep))
+
+
+AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
+def started(name: str, attempt: int = 1) -> AttemptStarted:
+    return AttemptStarted(trial=trial_id(name), attempt=attempt, lane=0, at=AT)
+
+
+def ended(name: str, state: TrialState = TrialState.SUCCEEDED, *, loss: float | None = 0.1) -> AttemptEnded:
+    failure = Failure(failure_class=FailureClass.APPLICATION, reason="Why", message="é\n\u2028 \U0001f600 'quoted\"")
+    status = TrialStatus(state=state, failure=failure, metrics=TrialMetrics(loss=loss))
+    return AttemptEnded(record=TrialRecord(spec=trial(name), status=status), at=AT)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,7 @@ def usable_cores(root: Path = Path("/")) -> int:
     Args:
         root: where `proc` and `sys` are found.
     """
-    quota = min(_quotas(root), default=math.inf)
-    return int(max(1, min(_allowed_cores(), math.ceil(quota))))
+    return max(1, min(_allowed_cores(), *(math.ceil(quota) for quota in _quotas(root)), sys.maxsize))
 
 
 def _allowed_cores() -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from scaling_api.v1alpha1.trial import Failure, FailureClass
-from scaling_trainer.errors import DISK_FULL, DiskFullError
+from scaling_trainer.errors import DISK_FULL, CheckpointError, DiskFullError
 
 _REASON_LENGTH: Final = 63
 _MESSAGE_LENGTH: Final = 1024
@@ -40,6 +40,8 @@ def failure_of_error(error: BaseException, *, folder: Path) -> Failure:
         return failure(FailureClass.CONFIGURATION, "DiskFull", str(DiskFullError.at(folder)))
     if getattr(error, "is_configuration", False):
         return failure(FailureClass.CONFIGURATION, _name(error), str(error))
+    if isinstance(error, CheckpointError):
+        return failure(FailureClass.APPLICATION, _name(error), error.fact)
     if isinstance(error, MemoryError):
         return failure(FailureClass.APPLICATION, "OutOfMemory", f"The trial ran out of memory. {_last_line(error)}")
     return failure(FailureClass.APPLICATION, type(error).__name__, _last_line(error))

@@ -65,10 +65,10 @@ def _attempt(run: RunTrial, trial: TrialSpec, *, setup: Setup, replies: int) -> 
 
 
 def _checked(status: object) -> TrialStatus:
-    """Return `status` as it survives the way to the run, or raise for what is no status."""
+    """Return `status`, validated again: a function may have changed it, or put NaN into it, behind the model's back."""
     if not isinstance(status, TrialStatus):
         raise TypeError(f"a trial's function must return a TrialStatus, not {type(status).__name__}")
-    return TrialStatus.model_validate_json(status.model_dump_json())
+    return TrialStatus.model_validate(status.model_dump())
 
 
 class _Reporter:
