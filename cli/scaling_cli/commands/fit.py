@@ -1,0 +1,88 @@
+"""`scaling fit`."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from scaling_cli.errors import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from scaling_cli.fitting import FitRequest
+
+LossName = Literal["log-huber", "huber", "log-mse", "mse"]
+Parameters = Literal["matmul", "blocks", "total"]
+
+
+def fit(  # noqa: PLR0913  # one argument an option
+    table: Annotated[
+        str, typer.Argument(help="CSV, JSON lines, JSON or Parquet, a results folder, or - for standard input.")
+    ],
+    *,
+    form: Annotated[str, typer.Option(help="The law: Chinchilla, Linear, ...")],
+    columns: Annotated[
+        str, typer.Option(metavar="N=...,D=...,loss=...", help="Which column is which; else their names decide.")
+    ] = "",
+    loss: Annotated[
+        LossName, typer.Option(help="What is minimised, of residuals of log loss or of loss.")
+    ] = "log-huber",
+    delta: Annotated[float, typer.Option(help="Where Huber's loss turns linear.")] = 1e-3,
+    bootstrap: Annotated[int, typer.Option(help="Draws behind the intervals; 0 leaves them out.")] = 1000,
+    level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    features: Annotated[
+        str, typer.Option(metavar="X,log(Y),...", help="Linear: columns; text ones become dummies.")
+    ] = "",
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN<VALUE", help="Keep rows that meet this; may be repeated.")
+    ] = None,
+    drop_invalid: Annotated[bool, typer.Option("--drop-invalid", help="Leave out rows with unusable cells.")] = False,
+    parameters: Annotated[Parameters, typer.Option(help="What N counts, for a results folder.")] = "matmul",
+    training_flops: Annotated[
+        list[float] | None, typer.Option(metavar="C", help="Ask for the compute-optimal N and D; may be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON at full precision.")] = False,
+) -> None:
+    """Fit a law to a table of models: coefficients with intervals, and whether they can be trusted."""
+    from scaling_cli.fitting import FitRequest
+
+    request = FitRequest(
+        table=table,
+        form=form,
+        columns=columns,
+        loss=loss,
+        delta=delta,
+        draws=bootstrap,
+        level=level,
+        seed=seed,
+        features=tuple(part.strip() for part in features.split(",") if part.strip()),
+        where=tuple(where or ()),
+        drop_invalid=drop_invalid,
+        parameters=parameters,
+        training_flops=tuple(training_flops or ()),
+    )
+    _run(request, as_json=as_json)
+
+
+def _run(request: "FitRequest", *, as_json: bool) -> None:
+    from scaling_cli.fitting import fit_table, refusal_as_json, report_as_json
+    from scaling_cli.show.console import output
+    from scaling_cli.show.fits import report_blocks
+    from scaling_cli.show.json_text import json_text
+    from scaling_laws.law import LawRefusedError
+
+    try:
+        report = fit_table(request)
+    except LawRefusedError as refusal:
+        if as_json:
+            sys.stdout.write(json_text(refusal_as_json(request, refusal.finding)) + "\n")
+        raise CommandError(
+            f"{request.form} was refused ({refusal.finding.code}): {refusal.finding.message}",
+            exit_code=ExitCode.LAW_REFUSED,
+        ) from None
+    if as_json:
+        sys.stdout.write(json_text(report_as_json(report)) + "\n")
+        return
+    console = output()
+    for block in report_blocks(report):
+        console.print(block)

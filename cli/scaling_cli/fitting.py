@@ -1,0 +1,164 @@
+"""A fit from the command line: read the table, fit the law, answer the questions."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from scaling_api.v1alpha1.status import Answer
+from scaling_cli.errors import CommandError
+from scaling_cli.tables.columns import parse_columns
+from scaling_cli.tables.points import TableOptions, TablePoints, read_points
+from scaling_cli.tables.sources import open_rows
+from scaling_laws.answers import backtests, compute_optimal, reach_of
+from scaling_laws.fit import fit_law
+from scaling_laws.fit.options import IntervalOptions, Loss, Objective
+from scaling_laws.forms import form_named
+from scaling_laws.law import Certificate, Finding, Law, LawRefusedError
+from scaling_laws.points import Points
+
+if TYPE_CHECKING:
+    from scaling_laws.answers import Reach
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """What was asked for on the command line."""
+
+    table: str
+    form: str
+    columns: str = ""
+    loss: str = "log-huber"
+    delta: float = 1e-3
+    draws: int = 1000
+    level: float = 0.95
+    seed: int = 0
+    features: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    drop_invalid: bool = False
+    parameters: str = "matmul"
+    training_flops: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """A fitted law and what it was fitted on."""
+
+    law: Law
+    table: TablePoints
+    answers: tuple[Answer, ...]
+
+
+def fit_table(request: FitRequest) -> FitReport:
+    """Return the law that was asked for.
+
+    Raises:
+        CommandError: the table or an option is not usable.
+        LawRefusedError: the data cannot carry the law.
+    """
+    try:
+        form_named(request.form)
+        objective = Objective(loss=cast(Loss, request.loss), delta=request.delta)
+        intervals = IntervalOptions(draws=request.draws, level=request.level, seed=request.seed)
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+    table = _read(request)
+    try:
+        law = fit_law(table.points, request.form, objective=objective, intervals=intervals, features=request.features)
+        return FitReport(law, table, _answers(law, table.points, request, objective))
+    except LawRefusedError:
+        raise
+    except ValueError as error:
+        raise CommandError(f"{request.table}: {error}") from None
+
+
+def _read(request: FitRequest) -> TablePoints:
+    options = TableOptions(
+        columns=parse_columns(request.columns),
+        features=request.features,
+        where=request.where,
+        drop_invalid=request.drop_invalid,
+        parameters=request.parameters,
+    )
+    if request.table != "-" and Path(request.table).is_dir():
+        from scaling_cli.tables.results import read_results
+
+        return read_results(Path(request.table), request.form, options)
+    with open_rows(request.table) as source:
+        return read_points(source, request.form, options, name=_name(request.table))
+
+
+def _name(table: str) -> str:
+    return "standard input" if table == "-" else table
+
+
+def _answers(law: Law, points: Points, request: FitRequest, objective: Objective) -> tuple[Answer, ...]:
+    if not request.training_flops:
+        return ()
+    for flops in request.training_flops:
+        if not 0 < flops < float("inf"):
+            raise CommandError(f"--training-flops: expected a positive number such as 1e21, found {flops:g}.")
+    reach = _reach(points, request, objective)
+    return tuple(compute_optimal(law, flops, level=request.level, reach=reach) for flops in request.training_flops)
+
+
+def _reach(points: Points, request: FitRequest, objective: Objective) -> "Reach":
+    """Return how far back-tests of the law bridge; their own intervals are not needed."""
+    refit = partial(
+        fit_law,
+        form=request.form,
+        objective=objective,
+        intervals=IntervalOptions(draws=0, level=request.level),
+        features=request.features,
+    )
+    return reach_of(points, backtests(points, refit, level=request.level))
+
+
+def report_as_json(report: FitReport) -> dict[str, Any]:
+    """Return the report as JSON values, every number at full precision."""
+    law = report.law
+    return {
+        "form": law.form,
+        "formula": law.formula,
+        "coefficients": {
+            c.name: {"value": c.value, "standardError": c.standard_error, "lower": c.lower, "upper": c.upper}
+            for c in law.coefficients
+        },
+        "objective": law.objective,
+        "objectiveName": law.objective_name,
+        "points": law.points,
+        "clusters": law.clusters,
+        "confidenceLevel": law.level,
+        "intervalMethod": law.interval_method.value,
+        "goodness": dict(law.goodness),
+        "certificate": _certificate(law.certificate),
+        "details": {name: dict(extras) for name, extras in law.details.items()},
+        "findings": [_finding(finding) for finding in law.findings],
+        "answers": [answer.model_dump(mode="json") for answer in report.answers],
+        "columns": dict(report.table.columns),
+        "notes": list(report.table.notes),
+    }
+
+
+def refusal_as_json(request: FitRequest, finding: Finding) -> dict[str, Any]:
+    """Return why there is no law, in the shape of a law without coefficients."""
+    return {"form": request.form, "coefficients": {}, "refused": _finding(finding), "findings": [_finding(finding)]}
+
+
+def _finding(finding: Finding) -> dict[str, str]:
+    return {"code": finding.code.value, "message": finding.message}
+
+
+def _certificate(certificate: Certificate | None) -> dict[str, Any] | None:
+    if certificate is None:
+        return None
+    return {
+        "isCertified": certificate.is_certified,
+        "gradientNorm": certificate.gradient_norm,
+        "smallestCurvature": certificate.smallest_curvature,
+        "conditionNumber": certificate.condition_number,
+        "starts": certificate.starts,
+        "startsAgreeing": certificate.starts_agreeing,
+        "nextBasinGap": certificate.next_basin_gap,
+        "activeBounds": list(certificate.active_bounds),
+    }

@@ -1,0 +1,129 @@
+"""From a valid experiment to its plan, with what it will take on this machine."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from scaling_api.problems import InvalidExperimentError
+from scaling_api.v1alpha1 import ExperimentSpec, ScalingExperiment
+from scaling_api.v1alpha1.trial import TrialSpec
+from scaling_cli.errors import CommandError
+from scaling_cli.experiments import LoadedExperiment
+from scaling_laws.design.corpora import PYTHON_CORPUS_FINGERPRINT
+from scaling_laws.design.cost import Estimate, estimate
+from scaling_laws.design.plan import Plan, plan_trials
+
+if TYPE_CHECKING:
+    from scaling_api.v1alpha1.task import Corpus
+
+INSTALL_TRAINER = "install it with: pip install 'scaling-operator[trainer]'"
+
+
+@dataclass(frozen=True)
+class LocalPlan:
+    """A plan and what it takes on this machine."""
+
+    experiment: ScalingExperiment
+    plan: Plan
+    corpus_fingerprint: str
+    lanes: int
+    """Trials at a time."""
+    estimate: Estimate
+
+
+def plan_locally(loaded: LoadedExperiment) -> LocalPlan:
+    """Return the plan of an experiment for this machine.
+
+    Raises:
+        CommandError: the spec asks for what cannot be done here, the corpus cannot be read, or the sweep is empty.
+    """
+    spec = loaded.experiment.spec
+    _refuse_unsupported(loaded)
+    fingerprint = _corpus_fingerprint(spec)
+    try:
+        plan = plan_trials(spec, corpus_fingerprint=fingerprint)
+    except InvalidExperimentError as error:
+        raise loaded.source.error(error.problems) from None
+    lanes = _lanes(spec)
+    return LocalPlan(loaded.experiment, plan, fingerprint, lanes, estimate_of(plan.trials, spec, lanes=lanes))
+
+
+def estimate_of(trials: Sequence[TrialSpec], spec: ExperimentSpec, *, lanes: int) -> Estimate:
+    """Return what these trials take on so many lanes."""
+    return estimate(
+        Plan(trials=tuple(trials)),
+        lanes=lanes,
+        evaluation_sequences=spec.training.evaluation_sequences,
+        pools=spec.execution.pools,
+    )
+
+
+def plan_as_json(local: LocalPlan) -> dict[str, Any]:
+    """Return the plan as JSON values."""
+    plan = local.plan
+    return {
+        "experiment": local.experiment.metadata.name,
+        "corpusFingerprint": local.corpus_fingerprint,
+        "trialCount": len(plan.trials),
+        "points": len(plan.points),
+        "kinds": kinds_of(plan.trials),
+        "trainingFlops": plan.training_flops,
+        "lanes": local.lanes,
+        "estimate": {
+            "seconds": local.estimate.seconds,
+            "acceleratorHours": local.estimate.accelerator_hours,
+            "cost": local.estimate.cost,
+        },
+        "leftOut": list(plan.left_out),
+        "trials": [trial.model_dump(mode="json") for trial in plan.trials],
+    }
+
+
+def kinds_of(trials: Sequence[TrialSpec]) -> dict[str, int]:
+    """Return how many trials there are of each kind."""
+    return dict(Counter(trial.kind.value for trial in trials))
+
+
+def _refuse_unsupported(loaded: LoadedExperiment) -> None:
+    from scaling_trainer.supported import unsupported
+
+    if problems := unsupported(loaded.experiment.spec):
+        raise loaded.source.error(problems)
+
+
+def _corpus_fingerprint(spec: ExperimentSpec) -> str:
+    assert spec.task.language is not None, "no other task can be planned yet"
+    corpus = spec.task.language.corpus
+    if corpus.uri is None and corpus.fingerprint in {None, PYTHON_CORPUS_FINGERPRINT}:
+        return PYTHON_CORPUS_FINGERPRINT
+    return _read_fingerprint(corpus)
+
+
+def _read_fingerprint(corpus: "Corpus") -> str:
+    from scaling_trainer.data.corpus import fingerprint
+
+    try:
+        return fingerprint(corpus)
+    except ImportError as error:
+        raise CommandError(f"To read this corpus {error.name} is needed; {INSTALL_TRAINER}.") from None
+    except ValueError as error:
+        raise CommandError(f"spec.task.language.corpus: {error}.") from None
+
+
+def _lanes(spec: ExperimentSpec) -> int:
+    from scaling_trainer.executors.cores import usable_cores
+
+    cores = usable_cores()
+    return min(cores, spec.execution.parallel_trials or cores)
+
+
+def require_trainer() -> None:
+    """Return if trials can be trained here.
+
+    Raises:
+        CommandError: torch is not installed; the message says how to install it.
+    """
+    if find_spec("torch") is None or find_spec("torchao") is None:
+        raise CommandError(f"Training needs PyTorch and torchao, which are not installed; {INSTALL_TRAINER}.")

@@ -1,0 +1,1 @@
+"""What the commands print: tables and sentences of plans, laws and answers."""

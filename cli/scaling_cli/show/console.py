@@ -1,0 +1,32 @@
+"""Where output goes: results to standard output, the rest to standard error."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WIDTH_OF_A_FILE = 120
+_WIDEST = 132
+"""Beyond this, lines of a wide terminal are hard to follow."""
+
+
+def output() -> "Console":
+    """Return the console for results."""
+    return _console(sys.stdout)
+
+
+def messages() -> "Console":
+    """Return the console for progress, warnings and errors."""
+    return _console(sys.stderr)
+
+
+def _console(stream: TextIO) -> "Console":
+    from rich.console import Console
+
+    console = Console(file=stream, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _WIDTH_OF_A_FILE
+    console.width = min(console.width, _WIDEST)
+    return console

@@ -1,0 +1,1 @@
+"""Tables of points, from files that others wrote."""

@@ -1,0 +1,230 @@
+"""From a table to the points of a fit, with a sentence for each thing that was assumed."""
+
+import math
+import re
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scaling_cli.errors import CommandError
+from scaling_cli.tables.columns import MEANING, ROLES, ColumnMap, map_columns
+from scaling_cli.tables.sources import MAX_ROWS, Row, RowSource
+from scaling_cli.tables.where import as_number, parse_condition
+from scaling_laws.forms import Form, LinearForm, form_named
+from scaling_laws.points import FloatArray, Points
+from scaling_laws.records import codes
+
+POSITIVE = frozenset(("N", "D", "C", "loss"))
+_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """How a table is read."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Column of each role or feature, where the user says it."""
+    features: tuple[str, ...] = ()
+    """Of a linear law, such as log(N) or pipeline."""
+    where: tuple[str, ...] = ()
+    """Conditions that a row must meet."""
+    drop_invalid: bool = False
+    """Leave out rows with unusable cells instead of refusing them."""
+    parameters: str = "matmul"
+    """What N counts, where the table knows several: matmul, blocks or total."""
+
+
+@dataclass(frozen=True)
+class TablePoints:
+    """Points and how they were read."""
+
+    points: Points
+    columns: Mapping[str, str]
+    """Column of each role and feature in use."""
+    notes: tuple[str, ...]
+    """Sentences."""
+
+
+def read_points(source: RowSource, form: str, options: TableOptions, *, name: str) -> TablePoints:
+    """Return the points that a form is fitted on.
+
+    Raises:
+        CommandError: columns are missing or ambiguous, cells are no numbers, or there are no rows.
+    """
+    if is_export(source.header):
+        options = _for_export(options, is_linear=isinstance(form_named(form), LinearForm))
+    mapping = _mapping(source.header, form_named(form), options, name=name)
+    columns, notes = _read(source, mapping, options, name=name)
+    points = _points(columns, mapping, notes, name=name)
+    return TablePoints(points, {**mapping.roles, **mapping.features}, tuple(notes))
+
+
+def is_export(header: Sequence[str]) -> bool:
+    """Whether a table was written by `scaling trials`."""
+    return {"trial", "trajectory", "used_in", "N_matmul"} <= set(header)
+
+
+def _for_export(options: TableOptions, *, is_linear: bool) -> TableOptions:
+    """Read an export as its results folder would be read: the same rows, N by the same convention."""
+    known = {"N": f"N_{options.parameters}", "cluster": "trajectory"}
+    rows = "used_in!=" if is_linear else "used_in=dense"
+    return replace(options, columns={**known, **options.columns}, where=(rows, *options.where))
+
+
+def base_name(feature: str) -> str:
+    """Return the column behind a feature: `N` for `log(N)`."""
+    match = re.fullmatch(r"log\((.+)\)", feature)
+    return match[1] if match else feature
+
+
+def _mapping(header: Sequence[str], form: Form, options: TableOptions, *, name: str) -> ColumnMap:
+    if isinstance(form, LinearForm):
+        wanted = options.features or _present(form.default_features, header, options.columns)
+        bases = list(dict.fromkeys(base_name(feature) for feature in wanted))
+        needed = ["loss", *(role for role in ("N", "D") if role in bases)]
+        # A linear law may have no N or D at all; what its table calls so is then a feature like any other.
+        further = [base for base in bases if base not in {"N", "D"}]
+    else:
+        needed = ["N", "D", "loss"]
+        further = [variable for variable in form.variables if variable not in {"N", "D"}]
+    return map_columns(header, options.columns, needed=needed, features=further, source=name)
+
+
+def _present(defaults: Sequence[str], header: Sequence[str], given: Mapping[str, str]) -> list[str]:
+    return [f for f in defaults if base_name(f) in {"N", "D"} or base_name(f) in header or base_name(f) in given]
+
+
+@dataclass
+class _Column:
+    """One column as it is read."""
+
+    name: str
+    is_positive: bool
+    is_number: bool
+    cells: "array[float] | list[object]"
+    bad: int = 0
+    first_bad: str = ""
+
+    def judge(self, cell: object, where: str) -> object:
+        """Return the cell's value; None, and remember where, when it is unusable."""
+        reason, value = _judge(cell, is_positive=self.is_positive) if self.is_number else _present_cell(cell)
+        if reason:
+            self.bad += 1
+            self.first_bad = self.first_bad or f"{where} {reason}"
+            return None
+        return value
+
+
+def _judge(cell: object, *, is_positive: bool) -> tuple[str, float]:
+    """Return why a cell is unusable, or an empty reason and its number."""
+    number = as_number(cell)
+    if number is None:
+        reason, _ = _present_cell(cell)
+        return reason or f"has {str(cell)[:_SHOWN]!r}, which is not a number", 0.0
+    if not math.isfinite(number):
+        return f"has {number}, which is not finite", 0.0
+    if is_positive and number <= 0:
+        return f"has {number:g}, which is not positive", 0.0
+    return "", number
+
+
+def _present_cell(cell: object) -> tuple[str, object]:
+    value = cell.strip() if isinstance(cell, str) else cell
+    return ("is empty", "") if value is None or value == "" else ("", value)
+
+
+def _read(
+    source: RowSource, mapping: ColumnMap, options: TableOptions, *, name: str
+) -> tuple[dict[str, _Column], list[str]]:
+    conditions = [parse_condition(text, source.header, source=name) for text in options.where]
+    columns = _columns(mapping)
+    wanted = [*(column.name for column in columns.values()), *(condition.column for condition in conditions)]
+    seen = kept = taken = 0
+    for number, cells in _limited(source.rows(wanted), name=name):
+        seen += 1
+        tests = cells[len(columns) :]
+        if all(condition.keeps(cell) for condition, cell in zip(conditions, tests, strict=True)):
+            kept += 1
+            taken += _take(columns.values(), cells, where=f"{source.row_word} {number}")
+    notes = [f"{kept:,} of {seen:,} rows meet {' and '.join(options.where)}."] if conditions else []
+    if taken < kept:
+        notes.append(_left_out(columns.values(), kept=kept, taken=taken, may_drop=options.drop_invalid, name=name))
+    if not taken:
+        raise CommandError(f"{name}: {'no row is left to fit' if seen else 'the table has no rows'}.")
+    return columns, notes
+
+
+def _left_out(columns: Iterable[_Column], *, kept: int, taken: int, may_drop: bool, name: str) -> str:
+    bad = [column for column in columns if column.bad]
+    parts = (f"{c.bad:,} of {kept:,} rows have no usable {c.name!r} (the first: {c.first_bad})" for c in bad)
+    complaint = "; ".join(parts)
+    if not may_drop:
+        raise CommandError(f"{name}: {complaint}. Correct those rows, or leave them out with --drop-invalid.")
+    return f"{kept - taken:,} of {kept:,} rows are left out: {complaint}."
+
+
+def _columns(mapping: ColumnMap) -> dict[str, _Column]:
+    columns = {
+        role: _Column(column, role in POSITIVE, role != "cluster", [] if role == "cluster" else array("d"))
+        for role, column in mapping.roles.items()
+        if not (role == "C" and "N" in mapping.roles and "D" in mapping.roles)  # C serves only to derive one of them
+    }
+    return columns | {name: _Column(column, False, False, []) for name, column in mapping.features.items()}
+
+
+def _limited(rows: Iterator[Row], *, name: str) -> Iterator[Row]:
+    for count, row in enumerate(rows):
+        if count == MAX_ROWS:
+            raise CommandError(
+                f"{name}: the table has more than {MAX_ROWS:,} rows. A law is fitted on one row a model: keep each "
+                "model's last evaluation."
+            )
+        yield row
+
+
+def _take(columns: Iterable[_Column], cells: Sequence[object], *, where: str) -> bool:
+    values = [column.judge(cell, where) for column, cell in zip(columns, cells, strict=False)]
+    if None in values:
+        return False
+    for column, value in zip(columns, values, strict=True):
+        column.cells.append(value)  # type: ignore[arg-type]  # an array's values are numbers: judge saw to it
+    return True
+
+
+def _points(columns: Mapping[str, _Column], mapping: ColumnMap, notes: list[str], *, name: str) -> Points:
+    numbers = {role: np.array(columns[role].cells) for role in columns if role in ROLES and role != "cluster"}
+    _derive(numbers, mapping.roles, notes)
+    rows = len(numbers["loss"])
+    features = {f: _feature(columns[f], name=name) for f in mapping.features}
+    clusters = codes([str(cell) for cell in columns["cluster"].cells]) if "cluster" in columns else None
+    # A linear law of other columns needs neither N nor D.
+    ones = np.ones(rows)
+    return Points(
+        N=numbers.get("N", ones),
+        D=numbers.get("D", ones),
+        loss=numbers["loss"],
+        clusters=clusters,
+        steps=numbers.get("steps"),
+        weights=numbers.get("weight"),
+        features=features,
+    )
+
+
+def _derive(numbers: dict[str, FloatArray], roles: Mapping[str, str], notes: list[str]) -> None:
+    for missing, known in (("D", "N"), ("N", "D")):
+        if missing not in numbers and known in numbers and "C" in numbers:
+            numbers[missing] = numbers["C"] / (6 * numbers[known])
+            notes.append(f"{missing} ({MEANING[missing]}) is C/(6{known}), with C = {roles['C']!r}.")
+
+
+def _feature(column: _Column, *, name: str) -> FloatArray | NDArray[np.str_]:
+    numbers = [as_number(cell) for cell in column.cells]
+    if None in numbers:
+        return np.array([str(cell) for cell in column.cells], dtype=np.str_)
+    values = np.array(numbers, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise CommandError(f"{name}: the column {column.name!r} has values that are not finite; leave those rows out.")
+    return values
