@@ -1,0 +1,54 @@
+"""Why an optimum may be believed."""
+
+import numpy as np
+
+from scaling_laws.fit.model import Model
+from scaling_laws.law import Certificate
+from scaling_laws.points import FloatArray
+
+AGREEMENT = 1e-8
+"""Relative difference of objective within which two starts ended in the same optimum."""
+RESOLUTION = 1e-8
+"""Objective per unit of weight below which gradients are compared with this instead: points without noise."""
+FLAT = 1e-13
+"""Scaled curvature that rounding alone produces."""
+
+
+def certify(model: Model, p: FloatArray, *, weights: FloatArray, ends: FloatArray) -> Certificate:
+    """Return gradient, curvature and agreement of starts at an optimum.
+
+    Args:
+        model: the form on its points.
+        p: parameters, (P,).
+        weights: (n,).
+        ends: objectives in which the starts ended, the optimum's own among them.
+    """
+    at = model.problem.forward(p[None], weights)
+    gradient, hessian = (x[0] for x in model.problem.derivatives(at, weights[None], np.array([True])))
+    on_lower, on_upper = p <= model.problem.lower, p >= model.problem.upper
+    free = ~((on_lower & (gradient > 0)) | (on_upper & (gradient < 0)))
+    best = float(at.objective[0])
+    floor = max(best, RESOLUTION * float(weights.sum()))
+    scale = np.where(np.isin(np.arange(len(p)), model.exponent_rows), np.abs(p), 1.0)
+    eigenvalues = _scaled_eigenvalues(hessian[np.ix_(free, free)])
+    agreeing = ends - best <= AGREEMENT * floor
+    smallest = float(eigenvalues[0]) if abs(eigenvalues[0]) > FLAT else 0.0
+    return Certificate(
+        gradient_norm=float(np.max(np.abs(gradient * scale)[free], initial=0.0) / floor),
+        smallest_curvature=smallest,
+        condition_number=float(eigenvalues[-1] / smallest) if smallest > 0 else float("inf"),
+        starts=len(ends),
+        starts_agreeing=int(agreeing.sum()),
+        next_basin_gap=None if agreeing.all() else float((ends[~agreeing] - best).min() * model.objective_factor),
+        active_bounds=tuple(name for name, hit in zip(model.names, on_lower | on_upper, strict=True) if hit),
+    )
+
+
+def _scaled_eigenvalues(hessian: FloatArray) -> FloatArray:
+    """Return eigenvalues of the Hessian in units that make its diagonal one, in rising order."""
+    if not len(hessian):
+        return np.ones(1)
+    diagonal = np.abs(np.diag(hessian))
+    root = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    eigenvalues: FloatArray = np.linalg.eigvalsh(hessian / root[:, None] / root[None, :])
+    return eigenvalues

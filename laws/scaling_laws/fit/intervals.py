@@ -1,0 +1,148 @@
+"""Standard errors and confidence limits of a fitted log-sum-exp form."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scaling_laws.fit.descend import Optimum
+from scaling_laws.fit.interval_scale import from_interval_scale, limit_to_natural, to_interval_scale
+from scaling_laws.fit.optimise import minimise
+from scaling_laws.fit.options import IntervalOptions
+from scaling_laws.fit.resample import cluster_pairs_weights, pairs_weights
+from scaling_laws.fit.wild import blocks_of, cv3_errors, draw_wild, jackknife
+from scaling_laws.law import IntervalMethod
+from scaling_laws.points import FloatArray, Points
+
+BY_CLUSTER = {IntervalMethod.WILD_CLUSTER_T, IntervalMethod.CV3, IntervalMethod.CLUSTER_PAIRS}
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Of all coefficients, in natural units and the form's order; NaN where there is none."""
+
+    method: IntervalMethod
+    standard_errors: FloatArray | None = None
+    lower: FloatArray | None = None
+    upper: FloatArray | None = None
+    draws: FloatArray | None = None
+    details: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+def choose_method(points: Points, options: IntervalOptions) -> IntervalMethod:
+    """Return the method asked for, or the one that suits the points.
+
+    Raises:
+        ValueError: the method needs trajectories that the points do not name, or suits only linear laws.
+    """
+    clusters = 0 if points.clusters is None else len(np.unique(points.clusters))
+    method = options.method
+    if method in {IntervalMethod.HC3, IntervalMethod.LEAST_SQUARES}:
+        raise ValueError(f"{method} intervals are for Linear; choose WildClusterBootstrapT, CV3 or PairsBootstrap.")
+    if method in BY_CLUSTER and clusters < 2:
+        raise ValueError(f"{method} intervals need points of at least two trajectories, and there are {clusters}.")
+    if options.draws == 0 and method != IntervalMethod.CV3:
+        return IntervalMethod.NONE
+    if method is not None:
+        return method
+    return IntervalMethod.WILD_CLUSTER_T if clusters >= 2 else IntervalMethod.PAIRS
+
+
+def make_intervals(optimum: Optimum, points: Points, options: IntervalOptions) -> Intervals:
+    """Return standard errors and limits by the chosen method."""
+    method = choose_method(points, options)
+    if method == IntervalMethod.NONE:
+        return Intervals(method)
+    if method == IntervalMethod.PAIRS:
+        weights = pairs_weights(len(points), options.draws, seed=options.seed)
+        return percentile_intervals(optimum, weights, level=options.level)
+    members = cluster_members(points)
+    if method == IntervalMethod.CLUSTER_PAIRS:
+        weights = cluster_pairs_weights(members, options.draws, seed=options.seed)
+        return percentile_intervals(optimum, weights, level=options.level, method=method)
+    if method == IntervalMethod.CV3:
+        return jackknife_intervals(optimum, jackknife(optimum, blocks_of(members)), level=options.level)
+    return wild_intervals(optimum, members, options)
+
+
+def cluster_members(points: Points) -> NDArray[np.int64]:
+    """Return each point's cluster as 0 to G-1."""
+    return np.unique(np.asarray(points.clusters), return_inverse=True)[1].astype(np.int64)
+
+
+def percentile_intervals(
+    optimum: Optimum,
+    multiplicity: FloatArray,
+    *,
+    level: float = 0.95,
+    method: IntervalMethod = IntervalMethod.PAIRS,
+) -> Intervals:
+    """Return percentile limits over refits with each point counted as often as it was drawn.
+
+    Args:
+        optimum: the fit on all points.
+        multiplicity: how often each point was drawn, (draws, n).
+        level: of the limits.
+        method: the name under which the limits go.
+    """
+    weights = multiplicity * optimum.weights
+    usable = weights.any(axis=1)
+    refits = minimise(optimum.model.problem, optimum.warm_start, weights=weights[usable], newton=True)
+    draws = optimum.model.natural(refits.parameters)
+    tail = 50 * (1 - level)
+    lower, upper = np.percentile(draws, [tail, 100 - tail], axis=0)
+    return Intervals(method, _spread(draws), lower, upper, draws)
+
+
+def jackknife_intervals(optimum: Optimum, left_out: FloatArray, *, level: float) -> Intervals:
+    """Return CV3 limits: jackknife errors over clusters and Student's t with G - 1 degrees of freedom."""
+    from scipy.special import stdtrit  # scipy is slow to import, and only quantiles need it
+
+    model = optimum.model
+    estimate = to_interval_scale(model, optimum.p)
+    reach = float(stdtrit(len(left_out) - 1, 0.5 + level / 2)) * cv3_errors(to_interval_scale(model, left_out))
+    return Intervals(
+        IntervalMethod.CV3,
+        cv3_errors(model.natural(left_out)),
+        limit_to_natural(model, estimate - reach),
+        limit_to_natural(model, estimate + reach),
+    )
+
+
+def wild_intervals(optimum: Optimum, members: NDArray[np.int64], options: IntervalOptions) -> Intervals:
+    """Return wild-cluster bootstrap-t limits, symmetric on the interval scale, with CV3 beside them.
+
+    The draws are studentised: each refit's distance from the estimate is divided by the refit's own standard error and
+    multiplied by the estimate's, so that percentiles of anything computed from the draws make up for few clusters too.
+    """
+    model = optimum.model
+    left_out = jackknife(optimum, blocks_of(members))
+    wild = draw_wild(optimum, members, left_out, options)
+    estimate = to_interval_scale(model, optimum.p)
+    ratio = wild.own_errors / np.where(wild.errors > 0, wild.errors, np.inf)
+    moved = (wild.refits - estimate) * ratio
+    reach = np.quantile(np.abs(moved), options.level, axis=0)
+    check = jackknife_intervals(optimum, left_out, level=options.level)
+    return Intervals(
+        IntervalMethod.WILD_CLUSTER_T,
+        _spread(model.natural(from_interval_scale(model, wild.refits))),
+        limit_to_natural(model, estimate - reach),
+        limit_to_natural(model, estimate + reach),
+        model.natural(from_interval_scale(model, estimate + moved)),
+        _named(model.form.coefficients, check),
+    )
+
+
+def _named(names: tuple[str, ...], check: Intervals) -> dict[str, dict[str, float]]:
+    columns = {"cv3": check.standard_errors, "cv3_lower": check.lower, "cv3_upper": check.upper}
+    return {
+        key: {name: float(x) for name, x in zip(names, column, strict=True) if np.isfinite(x)}
+        for key, column in columns.items()
+        if column is not None
+    }
+
+
+def _spread(draws: FloatArray) -> FloatArray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return draws.std(axis=0, ddof=1) if len(draws) > 1 else np.full(draws.shape[1], np.nan)

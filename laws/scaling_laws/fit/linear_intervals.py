@@ -1,0 +1,145 @@
+"""Standard errors and confidence limits of a linear law."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scaling_laws.fit.least_squares import LeastSquares
+from scaling_laws.fit.options import IntervalOptions
+from scaling_laws.fit.resample import cluster_pairs_weights, pairs_weights, webb_factors
+from scaling_laws.law import IntervalMethod
+from scaling_laws.points import FloatArray, Points
+
+BY_CLUSTER = {IntervalMethod.WILD_CLUSTER_T, IntervalMethod.CV3, IntervalMethod.CLUSTER_PAIRS}
+
+
+@dataclass(frozen=True)
+class LinearIntervals:
+    """Of all coefficients."""
+
+    method: IntervalMethod
+    standard_errors: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    draws: FloatArray | None
+    details: dict[str, FloatArray]
+
+
+def linear_intervals(squares: LeastSquares, points: Points, options: IntervalOptions) -> LinearIntervals:
+    """Return limits by the chosen method: wild-cluster-t where trajectories are known, else least squares' own.
+
+    Raises:
+        ValueError: the method needs trajectories that the points do not name.
+    """
+    members = None
+    if points.clusters is not None and len(np.unique(points.clusters)) >= 2:
+        members = np.unique(np.asarray(points.clusters), return_inverse=True)[1].astype(np.int64)
+    method = _choose(members, options)
+    errors = _errors(squares, members)
+    basis, freedom = _basis(method, errors, squares, members)
+    details = {name: error for name, error in errors.items() if name != "least_squares"}
+    details |= {"least_squares": errors["least_squares"], **_tests(squares, basis, freedom)}
+    lower, upper, draws = _limits(squares, members, options, method=method, basis=basis, freedom=freedom)
+    return LinearIntervals(method, basis, lower, upper, draws, details)
+
+
+def _choose(members: NDArray[np.int64] | None, options: IntervalOptions) -> IntervalMethod:
+    method = options.method
+    if method in BY_CLUSTER and members is None:
+        raise ValueError(f"{method} intervals need points of at least two trajectories.")
+    if options.draws == 0 and method not in {IntervalMethod.HC3, IntervalMethod.CV3}:
+        return IntervalMethod.LEAST_SQUARES
+    if method is not None and method != IntervalMethod.NONE:
+        return method
+    return IntervalMethod.LEAST_SQUARES if members is None else IntervalMethod.WILD_CLUSTER_T
+
+
+def _errors(squares: LeastSquares, members: NDArray[np.int64] | None) -> dict[str, FloatArray]:
+    out = {"least_squares": np.sqrt(np.diag(squares.covariance)), "hc3": np.sqrt(np.diag(squares.hc3))}
+    if members is not None:
+        out["cr3"] = np.sqrt(np.diag(squares.cr3(members)))
+    return out
+
+
+def _basis(
+    method: IntervalMethod, errors: dict[str, FloatArray], squares: LeastSquares, members: NDArray[np.int64] | None
+) -> tuple[FloatArray, int]:
+    """Return the standard errors that t and p stand on, and their degrees of freedom."""
+    if method in BY_CLUSTER and members is not None:
+        return errors["cr3"], int(members.max())
+    if method == IntervalMethod.HC3:
+        return errors["hc3"], squares.freedom
+    return errors["least_squares"], squares.freedom
+
+
+def _tests(squares: LeastSquares, basis: FloatArray, freedom: int) -> dict[str, FloatArray]:
+    from scipy.special import stdtr  # scipy is slow to import, and only quantiles need it
+
+    t = squares.coefficients / np.maximum(basis, np.finfo(float).tiny)
+    return {"t": t, "p": 2 * stdtr(freedom, -np.abs(t))}
+
+
+def _limits(
+    squares: LeastSquares,
+    members: NDArray[np.int64] | None,
+    options: IntervalOptions,
+    *,
+    method: IntervalMethod,
+    basis: FloatArray,
+    freedom: int,
+) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+    b = squares.coefficients
+    if method == IntervalMethod.WILD_CLUSTER_T and members is not None:
+        draws = _wild_draws(squares, members, basis, options)
+        reach = np.quantile(np.abs(draws - b), options.level, axis=0)
+        return b - reach, b + reach, draws
+    if method in {IntervalMethod.PAIRS, IntervalMethod.CLUSTER_PAIRS}:
+        draws = _pairs_draws(squares, members if method == IntervalMethod.CLUSTER_PAIRS else None, options)
+        lower, upper = np.quantile(draws, [0.5 - options.level / 2, 0.5 + options.level / 2], axis=0)
+        return lower, upper, draws
+    from scipy.special import stdtrit
+
+    reach = float(stdtrit(freedom, 0.5 + options.level / 2)) * basis
+    return b - reach, b + reach, None
+
+
+def _wild_draws(
+    squares: LeastSquares, members: NDArray[np.int64], basis: FloatArray, options: IntervalOptions
+) -> FloatArray:
+    """Return studentised draws (draws, k): every refit's distance over its own CR3 error, times the estimate's."""
+    factors = webb_factors(members, options.draws, seed=options.seed)
+    hat = squares.inverse @ squares.rooted.T
+    shifts = (factors * squares.residuals * squares.root) @ hat.T
+    left = factors * squares.residuals - _unweighted(squares, shifts)
+    variance = np.zeros_like(shifts)
+    moves = []
+    for cluster in range(int(members.max()) + 1):
+        own = members == cluster
+        part = squares.rooted[own]
+        rest = np.linalg.pinv(squares.rooted.T @ squares.rooted - part.T @ part, hermitian=True, rcond=1e-12)
+        moves.append((left[:, own] * squares.root[own]) @ part @ rest)
+    stacked = np.stack(moves)
+    stacked -= stacked.mean(axis=0)
+    variance = (len(stacked) - 1) / len(stacked) * np.einsum("gbk,gbk->bk", stacked, stacked)
+    error = np.sqrt(np.where(variance > 0, variance, np.inf))
+    return squares.coefficients + shifts / error * basis
+
+
+def _unweighted(squares: LeastSquares, shifts: FloatArray) -> FloatArray:
+    root = np.where(squares.root > 0, squares.root, 1.0)
+    return shifts @ (squares.rooted / root[:, None]).T
+
+
+def _pairs_draws(squares: LeastSquares, members: NDArray[np.int64] | None, options: IntervalOptions) -> FloatArray:
+    n = len(squares.residuals)
+    if members is None:
+        weights = pairs_weights(n, options.draws, seed=options.seed)
+    else:
+        weights = cluster_pairs_weights(members, options.draws, seed=options.seed)
+    scale = np.linalg.norm(squares.rooted, axis=0)
+    x, r = squares.rooted / scale, squares.root * squares.residuals
+    gram = np.einsum("bn,ni,nj->bij", weights, x, x, optimize=True)
+    right = (weights * r) @ x
+    shifts: FloatArray = np.matmul(np.linalg.pinv(gram, hermitian=True), right[:, :, None])[:, :, 0] / scale
+    return squares.coefficients + shifts

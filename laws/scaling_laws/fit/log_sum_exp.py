@@ -1,0 +1,71 @@
+"""From points to a law, for forms that are sums of power-law terms."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from scaling_laws.fit.checks import refuse_too_few
+from scaling_laws.fit.descend import Optimum, find_optimum
+from scaling_laws.fit.intervals import Intervals, choose_method, make_intervals
+from scaling_laws.fit.model import variable
+from scaling_laws.fit.options import IntervalOptions, Objective
+from scaling_laws.forms.base import LogSumExpForm
+from scaling_laws.law import Estimate, Law
+from scaling_laws.points import FloatArray, Points
+
+
+def fit_log_sum_exp(points: Points, form: LogSumExpForm, *, objective: Objective, intervals: IntervalOptions) -> Law:
+    """Return the form's global optimum on the points, with intervals, certificate and findings."""
+    refuse_too_few(points, form, {name: variable(points, name) for name in form.variables})
+    choose_method(points, intervals)
+    optimum = find_optimum(form, points, objective=objective)
+    made = make_intervals(optimum, points, intervals)
+    at = optimum.model.problem.forward(optimum.p[None], optimum.weights)
+    fitted = np.exp(at.log_loss[0] + optimum.model.log_scale)
+    return Law(
+        form=form.name,
+        formula=form.formula,
+        coefficients=_estimates(optimum, made),
+        objective=optimum.objective * optimum.model.objective_factor,
+        objective_name=objective.name,
+        points=len(points),
+        clusters=None if points.clusters is None else len(np.unique(points.clusters)),
+        level=intervals.level,
+        interval_method=made.method,
+        draws=made.draws,
+        residuals=np.log(points.loss / fitted),
+        fitted=fitted,
+        goodness=goodness(points, fitted, optimum.weights),
+        certificate=optimum.certificate,
+        findings=(),
+        details=made.details,
+    )
+
+
+def goodness(points: Points, fitted: FloatArray, weights: FloatArray) -> Mapping[str, float]:
+    """Return how well a law's predictions match the losses: r2, rmse_log, mean_relative_error."""
+    loss = points.loss
+    centre = np.average(loss, weights=weights)
+    total = float(np.sum(weights * (loss - centre) ** 2))
+    missed = float(np.sum(weights * (loss - fitted) ** 2))
+    logs = np.log(loss / fitted)
+    return {
+        "r2": 1 - missed / total if total > 0 else 0.0,
+        "rmse_log": float(np.sqrt(np.average(logs**2, weights=weights))),
+        "mean_relative_error": float(np.average(np.abs(fitted / loss - 1), weights=weights)),
+    }
+
+
+def _estimates(optimum: Optimum, made: Intervals) -> tuple[Estimate, ...]:
+    names, fixed = optimum.model.form.coefficients, dict(optimum.model.form.fixed)
+    return tuple(
+        Estimate(name, float(value))
+        if name in fixed
+        else Estimate(name, float(value), _at(made.standard_errors, i), _at(made.lower, i), _at(made.upper, i))
+        for i, (name, value) in enumerate(zip(names, optimum.coefficients, strict=True))
+    )
+
+
+def _at(column: FloatArray | None, i: int) -> float | None:
+    """Return a finite number or None: overflow and fixed coefficients have no limits."""
+    return None if column is None or not np.isfinite(column[i]) else float(column[i])

@@ -1,0 +1,190 @@
+"""Damped Newton descent of many log-sum-exp problems at once: many starts, or many bootstrap weights.
+
+Gauss-Newton steps on parabolas that majorise rho come first, since they make headway from anywhere; once the objective
+falls slowly, Newton steps with the exact Hessian end at the optimum to rounding. Each row of the batch keeps its own
+damping (Marquardt 1963, doi:10.1137/0111030) and leaves the batch when its objective stays where it is.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scaling_laws.fit.linear_algebra import solve_positive
+from scaling_laws.fit.problem import BoolArray, Forward, Problem
+from scaling_laws.points import FloatArray
+
+CACHE_ELEMENTS = 24_000
+"""Points times rows of a batch that are worked on at a time, so that temporary arrays stay in the processor's cache."""
+TOLERANCE = 1e-14
+"""Relative change of the objective at which it counts as unchanged."""
+MAX_STEPS = 400
+SWITCH = 1e-3
+"""Relative fall of the objective below which Newton steps take over."""
+MAX_DAMPING = 1e12
+
+
+@dataclass(frozen=True)
+class Optima:
+    """Where the rows of a batch ended."""
+
+    parameters: FloatArray
+    """(batch, P)"""
+    objective: FloatArray
+    """(batch,)"""
+    settled: BoolArray
+    """Whether the objective stopped falling before the steps ran out."""
+
+
+@dataclass
+class _Descent:
+    """Rows still moving; arrays are (rows, ...)."""
+
+    rows: NDArray[np.int64]
+    p: FloatArray
+    weights: FloatArray
+    losses: FloatArray | None
+    at: Forward
+    damping: FloatArray
+    newton: BoolArray
+    still: NDArray[np.int64]
+    """Steps in a row that changed nothing."""
+    gradient: FloatArray
+    matrix: FloatArray
+
+    def keep(self, mask: BoolArray) -> "_Descent":
+        """Return the rows where `mask` is true."""
+        if mask.all():
+            return self
+        losses = None if self.losses is None else self.losses[mask]
+        return _Descent(
+            self.rows[mask], self.p[mask], self.weights[mask], losses, self.at.rows(mask), self.damping[mask],
+            self.newton[mask], self.still[mask], self.gradient[mask], self.matrix[mask],
+        )  # fmt: skip
+
+
+def minimise(
+    problem: Problem,
+    starts: FloatArray,
+    *,
+    weights: FloatArray,
+    log_losses: FloatArray | None = None,
+    newton: bool = False,
+) -> Optima:
+    """Descend from each start to a local optimum.
+
+    Args:
+        problem: the model and its points.
+        starts: (batch, P), or (1, P) for one start shared by all.
+        weights: (n,) or (batch, n), of each point's term in the objective.
+        log_losses: (batch, n), observed log losses that stand in for the problem's own.
+        newton: begin with Newton steps, for starts known to be close.
+    """
+    batch = max(len(starts), len(np.atleast_2d(weights)), 1 if log_losses is None else len(log_losses))
+    begin = np.broadcast_to(np.clip(starts, problem.lower, problem.upper), (batch, problem.size))
+    spread = np.broadcast_to(weights, (batch, problem.log_loss.size))
+    parts = [
+        _descend(problem, begin[rows], spread[rows], None if log_losses is None else log_losses[rows], newton=newton)
+        for rows in _chunks(batch, problem.log_loss.size)
+    ]
+    return Optima(
+        np.concatenate([part.parameters for part in parts]),
+        np.concatenate([part.objective for part in parts]),
+        np.concatenate([part.settled for part in parts]),
+    )
+
+
+def _chunks(batch: int, points: int) -> Iterator[slice]:
+    size = max(1, CACHE_ELEMENTS // points)
+    return (slice(first, min(first + size, batch)) for first in range(0, batch, size))
+
+
+def _descend(
+    problem: Problem, starts: FloatArray, weights: FloatArray, losses: FloatArray | None, *, newton: bool
+) -> Optima:
+    now = _begin(problem, starts, weights, losses, newton=newton)
+    out = Optima(now.p.copy(), now.at.objective.copy(), np.zeros(len(starts), dtype=bool))
+    for _ in range(MAX_STEPS):
+        _step(problem, now)
+        done = (now.still >= 2) | (now.damping > MAX_DAMPING)
+        if done.any():
+            _record(out, now, done)
+            now = now.keep(~done)
+        if not len(now.rows):
+            return out
+    _record(out, now, np.ones(len(now.rows), dtype=bool))
+    out.settled[now.rows] = False
+    return out
+
+
+def _begin(
+    problem: Problem, p: FloatArray, weights: FloatArray, losses: FloatArray | None, *, newton: bool
+) -> _Descent:
+    at = problem.forward(p, weights, losses)
+    mode = np.full(len(p), newton)
+    gradient, matrix = problem.derivatives(at, weights, mode)
+    damping = np.full(len(p), 1e-4 if newton else 1e-3)
+    still = np.zeros(len(p), dtype=np.int64)
+    return _Descent(np.arange(len(p)), p.copy(), weights, losses, at, damping, mode, still, gradient, matrix)
+
+
+def _record(out: Optima, now: _Descent, mask: BoolArray) -> None:
+    rows = now.rows[mask]
+    out.parameters[rows] = now.p[mask]
+    out.objective[rows] = now.at.objective[mask]
+    out.settled[rows] = True
+
+
+def _step(problem: Problem, now: _Descent) -> None:
+    """Try one damped step in every row; rows whose objective falls move, the others are damped more."""
+    trial = np.clip(now.p - _direction(problem, now), problem.lower, problem.upper)
+    ahead = problem.forward(trial, now.weights, now.losses)
+    fall = now.at.objective - ahead.objective
+    moved = fall >= 0
+    unchanged = np.abs(fall) <= TOLERANCE * now.at.objective
+    now.still = np.where(unchanged & (now.newton | (now.damping > 1e6)), now.still + 1, 0)
+    slow = moved & (fall <= SWITCH * now.at.objective)
+    now.newton |= slow
+    now.damping = np.where(moved, now.damping * 0.1, np.maximum(now.damping, 1e-8) * 10)
+    now.damping[now.damping < 1e-10] = 0.0
+    if moved.any():
+        _advance(problem, now, trial, ahead, moved)
+
+
+def _advance(problem: Problem, now: _Descent, trial: FloatArray, ahead: Forward, moved: BoolArray) -> None:
+    if moved.all():
+        now.p, now.at = trial, ahead
+        now.gradient, now.matrix = problem.derivatives(ahead, now.weights, now.newton)
+        return
+    part = ahead.rows(moved)
+    now.p[moved] = trial[moved]
+    now.at.residuals[moved], now.at.log_loss[moved] = part.residuals, part.log_loss
+    now.at.shares[moved], now.at.objective[moved] = part.shares, part.objective
+    now.gradient[moved], now.matrix[moved] = problem.derivatives(part, now.weights[moved], now.newton[moved])
+
+
+def _direction(problem: Problem, now: _Descent) -> FloatArray:
+    """Return the damped step to subtract; damping grows until every row's matrix is positive definite.
+
+    A parameter on a bound whose descent leads outside stays put for this step (projected Newton).
+    """
+    held = ((now.p <= problem.lower) & (now.gradient > 0)) | ((now.p >= problem.upper) & (now.gradient < 0))
+    matrix, gradient = now.matrix.copy(), np.where(held, 0.0, now.gradient)
+    matrix[held[:, :, None] | held[:, None, :]] = 0.0
+    diagonal = np.arange(problem.size)
+    scale = np.abs(matrix[:, diagonal, diagonal])
+    scale = np.maximum(scale, 1e-10 * scale.max(axis=1, keepdims=True))
+    matrix[:, diagonal, diagonal] += np.where(held | (scale == 0), 1.0, 0.0)
+    step = np.zeros_like(now.p)
+    todo = np.arange(len(now.p))
+    for _ in range(30):
+        damped = matrix[todo]
+        damped[:, diagonal, diagonal] += now.damping[todo, None] * scale[todo]
+        solution, good = solve_positive(damped, gradient[todo])
+        step[todo[good]] = solution[good]
+        todo = todo[~good]
+        if not len(todo):
+            break
+        now.damping[todo] = np.maximum(now.damping[todo] * 10, 1e-4)
+    return step

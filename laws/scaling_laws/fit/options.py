@@ -1,0 +1,62 @@
+"""What is minimised, and how intervals are made."""
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Literal, TypeAlias, get_args
+
+from scaling_laws.law import IntervalMethod
+
+Loss: TypeAlias = Literal["log-huber", "huber", "log-mse", "mse"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The sum over points that a fit minimises."""
+
+    loss: Loss = "log-huber"
+    """Of residuals of log loss (log-huber, log-mse) or of the loss itself (huber, mse); mse is a mean, huber a sum."""
+    delta: float = 1e-3
+    """Where Huber's loss turns from a parabola (1/2 r^2) into a line; in nats for huber, relative for log-huber."""
+
+    def __post_init__(self) -> None:
+        if self.loss not in get_args(Loss):
+            raise ValueError(f"There is no loss named {self.loss!r}; the losses are {', '.join(get_args(Loss))}.")
+        if not (isfinite(self.delta) and self.delta > 0):
+            raise ValueError(f"Huber's delta must be a positive finite number, not {self.delta}.")
+
+    @property
+    def is_log(self) -> bool:
+        """Whether residuals are of log loss."""
+        return self.loss.startswith("log-")
+
+    @property
+    def is_huber(self) -> bool:
+        """Whether large residuals count linearly."""
+        return self.loss.endswith("huber")
+
+    @property
+    def name(self) -> str:
+        """What a law calls its objective."""
+        return f"{self.loss} (sum, delta {self.delta:g})" if self.is_huber else f"{self.loss} (mean)"
+
+
+@dataclass(frozen=True)
+class IntervalOptions:
+    """How standard errors and confidence limits are made."""
+
+    method: IntervalMethod | None = None
+    """None chooses: wild-cluster bootstrap-t where trajectories are known, pairs bootstrap where not."""
+    draws: int = 1000
+    """Bootstrap draws; 0 leaves out intervals (Linear keeps its least-squares ones)."""
+    level: float = 0.95
+    """Share of repeated experiments whose intervals cover the truth."""
+    seed: int = 0
+    """Of the draws: the same seed gives the same intervals."""
+
+    def __post_init__(self) -> None:
+        if self.draws < 0:
+            raise ValueError(f"The number of bootstrap draws must be 0 or more, not {self.draws}.")
+        if not 0 < self.level < 1:
+            raise ValueError(f"The confidence level must lie between 0 and 1, not {self.level}.")
+        if self.seed < 0:
+            raise ValueError(f"The seed must be 0 or more, not {self.seed}.")

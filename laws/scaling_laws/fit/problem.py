@@ -1,0 +1,143 @@
+"""The log-sum-exp problem: objective, gradient and Hessian in closed form, for many parameter vectors at once.
+
+For point i and term k let u_ik = o_ik + X_ik . p; then log L_i = logsumexp_k u_ik has the gradient
+J_i = sum_k w_ik X_ik and the Hessian sum_k w_ik X_ik X_ik' - J_i J_i', with w the softmax of u over k.
+The objective is sum_i v_i rho(r_i), with r_i = log L_i - y_i, or r_i = L_i - exp(y_i) for losses of raw residuals.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scaling_laws.points import FloatArray
+
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Rho:
+    """What a residual costs: 1/2 r^2, and beyond delta a line (delta infinite: never)."""
+
+    delta: float
+    is_log: bool
+    """Residuals are of log loss."""
+
+    def cost(self, r: FloatArray) -> FloatArray:
+        """Return rho(r)."""
+        if np.isinf(self.delta):
+            return 0.5 * r * r
+        clipped = np.clip(r, -self.delta, self.delta)
+        return clipped * (r - 0.5 * clipped)
+
+    def slope(self, r: FloatArray) -> FloatArray:
+        """Return rho'(r)."""
+        return np.clip(r, -self.delta, self.delta)
+
+    def curvature(self, r: FloatArray) -> FloatArray:
+        """Return rho''(r)."""
+        return (np.abs(r) <= self.delta).astype(np.float64)
+
+    def majorant(self, r: FloatArray) -> FloatArray:
+        """Return rho'(r)/r, the curvature of the parabola that touches rho at r and lies above it."""
+        return self.delta / np.maximum(np.abs(r), self.delta) if np.isfinite(self.delta) else np.ones_like(r)
+
+
+@dataclass(frozen=True)
+class Forward:
+    """The model at a batch of parameter vectors."""
+
+    residuals: FloatArray
+    """(batch, n)"""
+    log_loss: FloatArray
+    """(batch, n)"""
+    shares: FloatArray
+    """(batch, terms, n): each term's share of the loss."""
+    objective: FloatArray
+    """(batch,)"""
+
+    def rows(self, index: BoolArray) -> "Forward":
+        """Return the chosen rows of the batch."""
+        return Forward(self.residuals[index], self.log_loss[index], self.shares[index], self.objective[index])
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A log-sum-exp model and the points it is fitted on."""
+
+    design: FloatArray
+    """X, shape (parameters, terms, n)."""
+    offset: FloatArray
+    """o, shape (terms, n)."""
+    log_loss: FloatArray
+    """y, shape (n,): log of the observed loss."""
+    rho: Rho
+    lower: FloatArray
+    upper: FloatArray
+    """Bounds, shape (parameters,)."""
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return len(self.lower)
+
+    @cached_property
+    def _flat(self) -> FloatArray:
+        return self.design.reshape(self.size, -1)
+
+    @cached_property
+    def _outer(self) -> FloatArray:
+        flat = self._flat
+        return np.ascontiguousarray((flat[:, None, :] * flat[None, :, :]).reshape(self.size**2, -1).T)
+
+    @cached_property
+    def _nonzero(self) -> tuple[tuple[int, ...], ...]:
+        used = np.any(self.design != 0, axis=2)
+        return tuple(tuple(int(k) for k in np.flatnonzero(row)) for row in used)
+
+    def forward(self, p: FloatArray, weights: FloatArray, log_loss: FloatArray | None = None) -> Forward:
+        """Evaluate the model at parameters (batch, P) with weights and, where given, other losses (batch, n)."""
+        observed = self.log_loss if log_loss is None else log_loss
+        u = (p @ self._flat).reshape(len(p), *self.offset.shape)
+        u += self.offset
+        top = u.max(axis=1)
+        u -= top[:, None, :]
+        np.exp(u, out=u)
+        total = u.sum(axis=1)
+        u /= total[:, None, :]
+        predicted = np.log(total)
+        predicted += top
+        with np.errstate(over="ignore"):
+            r = predicted - observed if self.rho.is_log else np.exp(predicted) - np.exp(observed)
+            objective = np.einsum("bn,bn->b", np.broadcast_to(weights, r.shape), self.rho.cost(r))
+        return Forward(r, predicted, u, objective)
+
+    def jacobian(self, at: Forward) -> FloatArray:
+        """Return d log L / dp, shape (batch, P, n)."""
+        out = np.empty((len(at.residuals), self.size, at.residuals.shape[1]))
+        for j, terms in enumerate(self._nonzero):
+            out[:, j] = 0.0 if not terms else at.shares[:, terms[0]] * self.design[j, terms[0]]
+            for k in terms[1:]:
+                out[:, j] += at.shares[:, k] * self.design[j, k]
+        return out
+
+    def derivatives(self, at: Forward, weights: FloatArray, newton: BoolArray) -> tuple[FloatArray, FloatArray]:
+        """Return gradient (batch, P) and curvature matrix (batch, P, P).
+
+        Rows where `newton` is true get the exact Hessian; the others the Gauss-Newton matrix of the parabolas that
+        majorise rho, which is never indefinite.
+        """
+        jacobian = self.jacobian(at)
+        scale = 1.0 if self.rho.is_log else np.exp(at.log_loss)
+        slope = weights * self.rho.slope(at.residuals) * scale
+        gradient = np.matmul(jacobian, slope[:, :, None])[:, :, 0]
+        exact = weights * self.rho.curvature(at.residuals) * scale**2 - (slope if self.rho.is_log else 0.0)
+        convex = weights * self.rho.majorant(at.residuals) * scale**2
+        inner = np.where(newton[:, None], exact, convex)
+        matrix = np.matmul(jacobian * inner[:, None, :], jacobian.transpose(0, 2, 1))
+        if newton.any():
+            second = ((slope * newton[:, None])[:, None, :] * at.shares).reshape(len(slope), -1) @ self._outer
+            matrix += second.reshape(-1, self.size, self.size)
+        return gradient, matrix

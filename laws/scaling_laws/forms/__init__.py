@@ -1,0 +1,26 @@
+"""The functional forms, by name. A new form is one declaration in its own file and one entry here."""
+
+from scaling_laws.forms.base import Form, LinearForm, LogSumExpForm, Term
+from scaling_laws.forms.chinchilla import CHINCHILLA
+from scaling_laws.forms.linear import LINEAR
+
+FORMS: dict[str, Form] = {form.name: form for form in (CHINCHILLA, LINEAR)}
+
+
+def form_names() -> tuple[str, ...]:
+    """Return the names that `fit_law` accepts."""
+    return tuple(FORMS)
+
+
+def form_named(name: str) -> Form:
+    """Return the form of that name.
+
+    Raises:
+        ValueError: no form has that name; the message lists those that exist.
+    """
+    if name not in FORMS:
+        raise ValueError(f"There is no form named {name!r}; the forms are {', '.join(FORMS)}.")
+    return FORMS[name]
+
+
+__all__ = ["FORMS", "Form", "LinearForm", "LogSumExpForm", "Term", "form_named", "form_names"]
