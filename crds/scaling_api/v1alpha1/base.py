@@ -1,5 +1,6 @@
 """What every object of the API shares: strict, frozen models with camelCase names, and rules."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self, TypeAlias, TypeVar
 
@@ -115,9 +116,17 @@ def _number(value: object) -> object:
     return value
 
 
+def _no_number(value: object) -> object:
+    if isinstance(value, int | float):
+        raise PydanticCustomError("datetime_type", "expected a date and time")
+    return value
+
+
 T = TypeVar("T")
 Int: TypeAlias = Annotated[int, Strict(False), BeforeValidator(_number)]
 """A whole number; 1e3 is one, as it is after kubectl has made JSON of it."""
+Time: TypeAlias = Annotated[datetime, Strict(False), BeforeValidator(_no_number)]
+"""A date and time, in ISO 8601."""
 Many: TypeAlias = Annotated[tuple[T, ...], Strict(False)]
 """A list."""
 

@@ -1,12 +1,11 @@
 """The answer so far: a summary of at most 64 KiB, whatever the experiment's size."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, Strict
+from pydantic import Field
 
 from scaling_api.rules import UniqueBy
-from scaling_api.v1alpha1.base import ApiModel, Choice, Int, Many
+from scaling_api.v1alpha1.base import ApiModel, Choice, Int, Many, Time
 
 Sentence = Annotated[str, Field(max_length=1024)]
 Name = Annotated[str, Field(max_length=63)]
@@ -38,7 +37,7 @@ class Condition(ApiModel):
     """True, False or Unknown."""
     observed_generation: Annotated[Int, Field(ge=0)] = 0
     """Generation of the spec that this speaks of."""
-    last_transition_time: Annotated[datetime, Strict(False)]
+    last_transition_time: Time
     """When the status last flipped."""
     reason: Annotated[str, Field(max_length=1024)]
     """One word for programs."""
