@@ -50,5 +50,4 @@ def _scaled_eigenvalues(hessian: FloatArray) -> FloatArray:
         return np.ones(1)
     diagonal = np.abs(np.diag(hessian))
     root = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    eigenvalues: FloatArray = np.linalg.eigvalsh(hessian / root[:, None] / root[None, :])
-    return eigenvalues
+    return np.asarray(np.linalg.eigvalsh(hessian / root[:, None] / root[None, :]), dtype=np.float64)

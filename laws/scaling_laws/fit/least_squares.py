@@ -54,8 +54,7 @@ class LeastSquares:
         shifts = self.left_out(members) - self.coefficients
         centred = shifts - shifts.mean(axis=0)
         clusters = len(shifts)
-        out: FloatArray = (clusters - 1) / clusters * centred.T @ centred
-        return out
+        return np.asarray((clusters - 1) / clusters * centred.T @ centred, dtype=np.float64)
 
     def left_out(self, members: NDArray[np.int64]) -> FloatArray:
         """Return the coefficients (G, k) without each cluster; of least norm where the rest cannot tell them apart."""

@@ -64,6 +64,21 @@ class Forward:
 
 
 @dataclass(frozen=True)
+class _Part:
+    """The entries of X for one parameter in one term."""
+
+    row: int
+    values: FloatArray | None
+    """(n,); None: all one."""
+
+    def times(self, other: "_Part") -> FloatArray | None:
+        """Return the product of the entries."""
+        if self.values is None:
+            return other.values
+        return self.values if other.values is None else self.values * other.values
+
+
+@dataclass(frozen=True)
 class Problem:
     """A log-sum-exp model and the points it is fitted on."""
 
@@ -84,24 +99,35 @@ class Problem:
         return len(self.lower)
 
     @cached_property
-    def _flat(self) -> FloatArray:
-        return self.design.reshape(self.size, -1)
+    def _parts(self) -> tuple[tuple[_Part, ...], ...]:
+        """The non-zero entries of X, by term."""
+        return tuple(
+            tuple(
+                _Part(j, None if np.all(column == 1.0) else column)
+                for j, column in enumerate(self.design[:, k])
+                if np.any(column != 0.0)
+            )
+            for k in range(self.design.shape[1])
+        )
 
     @cached_property
-    def _outer(self) -> FloatArray:
-        flat = self._flat
-        return np.ascontiguousarray((flat[:, None, :] * flat[None, :, :]).reshape(self.size**2, -1).T)
-
-    @cached_property
-    def _nonzero(self) -> tuple[tuple[int, ...], ...]:
-        used = np.any(self.design != 0, axis=2)
-        return tuple(tuple(int(k) for k in np.flatnonzero(row)) for row in used)
+    def _pairs(self) -> tuple[tuple[int, int, int, FloatArray | None], ...]:
+        """The non-zero entries of X_k X_k' on and above the diagonal: term, row, column, values (None: all one)."""
+        return tuple(
+            (k, one.row, other.row, one.times(other))
+            for k, parts in enumerate(self._parts)
+            for i, one in enumerate(parts)
+            for other in parts[i:]
+        )
 
     def forward(self, p: FloatArray, weights: FloatArray, log_loss: FloatArray | None = None) -> Forward:
         """Evaluate the model at parameters (batch, P) with weights and, where given, other losses (batch, n)."""
         observed = self.log_loss if log_loss is None else log_loss
-        u = (p @ self._flat).reshape(len(p), *self.offset.shape)
-        u += self.offset
+        u = np.empty((len(p), *self.offset.shape))
+        for k, parts in enumerate(self._parts):
+            u[:, k] = self.offset[k]
+            for part in parts:
+                u[:, k] += p[:, part.row, None] if part.values is None else p[:, part.row, None] * part.values
         top = u.max(axis=1)
         u -= top[:, None, :]
         np.exp(u, out=u)
@@ -116,11 +142,10 @@ class Problem:
 
     def jacobian(self, at: Forward) -> FloatArray:
         """Return d log L / dp, shape (batch, P, n)."""
-        out = np.empty((len(at.residuals), self.size, at.residuals.shape[1]))
-        for j, terms in enumerate(self._nonzero):
-            out[:, j] = 0.0 if not terms else at.shares[:, terms[0]] * self.design[j, terms[0]]
-            for k in terms[1:]:
-                out[:, j] += at.shares[:, k] * self.design[j, k]
+        out = np.zeros((len(at.residuals), self.size, at.residuals.shape[1]))
+        for k, parts in enumerate(self._parts):
+            for part in parts:
+                out[:, part.row] += at.shares[:, k] if part.values is None else at.shares[:, k] * part.values
         return out
 
     def derivatives(self, at: Forward, weights: FloatArray, newton: BoolArray) -> tuple[FloatArray, FloatArray]:
@@ -138,6 +163,18 @@ class Problem:
         inner = np.where(newton[:, None], exact, convex)
         matrix = np.matmul(jacobian * inner[:, None, :], jacobian.transpose(0, 2, 1))
         if newton.any():
-            second = ((slope * newton[:, None])[:, None, :] * at.shares).reshape(len(slope), -1) @ self._outer
-            matrix += second.reshape(-1, self.size, self.size)
+            self._add_second_order(matrix, at.shares, slope * newton[:, None])
         return gradient, matrix
+
+    def _add_second_order(self, matrix: FloatArray, shares: FloatArray, slope: FloatArray) -> None:
+        """Add sum_ik slope_i w_ik X_ik X_ik' in place, entry by entry.
+
+        Not one matrix product: the linear-algebra library would spread it over threads that wait for each other, five
+        times slower on a busy machine, and its sums would depend on how many there are.
+        """
+        weighted = shares * slope[:, None, :]
+        for k, row, column, values in self._pairs:
+            entry = weighted[:, k].sum(axis=1) if values is None else np.einsum("bn,n->b", weighted[:, k], values)
+            matrix[:, row, column] += entry
+            if row != column:
+                matrix[:, column, row] += entry
