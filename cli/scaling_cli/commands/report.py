@@ -10,9 +10,9 @@ import typer
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
     *,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write; else DIR/report.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to write; else DIR itself.")] = None,
 ) -> None:
     """Write a results folder's charts: one HTML page that needs no network, and PNGs."""
-    from scaling_cli.reporting import write_folder_report
+    from scaling_cli.reporting import report_on_folder
 
-    sys.stdout.write(f"{write_folder_report(folder, out=out)}\n")
+    sys.stdout.write(f"{report_on_folder(folder, out=out)}\n")

@@ -1,2 +1,99 @@
-def run() -> None:
-    """X"""
+"""`scaling run`."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from scaling_cli.errors import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from scaling_cli.planning import LocalPlan
+    from scaling_cli.running import Run
+
+
+def run(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A ScalingExperiment, YAML or JSON; - is standard input.")
+    ],
+    *,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Results folder; else results/NAME.")] = None,
+    executor: Annotated[Literal["local"], typer.Option(help="Where trials run: on this machine's cores.")] = "local",
+    fresh: Annotated[
+        bool, typer.Option("--fresh/--resume", help="Remove earlier results, or go on from them.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document at the end.")] = False,
+) -> None:
+    """Run an experiment on this machine: plan, train, compress, fit, report.
+
+    The same command again goes on from what is finished.
+    """
+    from scaling_cli.experiments import load_experiment
+    from scaling_cli.planning import plan_locally, require_trainer
+    from scaling_cli.running import execute
+
+    assert executor == "local"
+    local = plan_locally(load_experiment(file))
+    require_trainer()
+    folder = out or Path("results") / local.experiment.metadata.name
+    ended = execute(
+        local, folder, fresh=fresh, on_open=lambda reused: _announce(local, folder, reused, as_json=as_json)
+    )
+    if not as_json:
+        _show(ended)
+    report = _report(ended)
+    if as_json:
+        from scaling_cli.running import run_as_json
+        from scaling_cli.show.json_text import json_text
+
+        sys.stdout.write(json_text(run_as_json(ended, report=report)) + "\n")
+    elif report is not None:
+        sys.stdout.write(f"\nThe report is {report}\n")
+    _end(ended, again=f"scaling run {shlex.quote(file)}{f' --out {shlex.quote(str(out))}' if out else ''}")
+
+
+def _announce(local: "LocalPlan", folder: Path, reused: int, *, as_json: bool) -> None:
+    """Say what will be done before it is; with --json standard output belongs to the document."""
+    from scaling_cli.show.console import messages, output
+    from scaling_cli.show.numbers import some
+    from scaling_cli.show.plans import plan_blocks
+
+    console = messages() if as_json else output()
+    for block in () if as_json else plan_blocks(local):
+        console.print(block)
+    if reused:
+        rest = len(local.plan.trials) - reused
+        console.print(f"{some(reused, 'finished trial')} reused, {rest:,} to run.", style="green")
+    console.print(f"Results go to {folder}.", soft_wrap=True)
+
+
+def _show(ended: "Run") -> None:
+    from scaling_cli.show.analyses import analysis_blocks
+    from scaling_cli.show.console import output
+    from scaling_cli.show.runs import took
+
+    console = output()
+    console.print()
+    for sentence in took(ended):
+        console.print(sentence)
+    if ended.analysis is not None:
+        for block in analysis_blocks(ended.analysis):
+            console.print(block)
+
+
+def _report(ended: "Run") -> Path | None:
+    from scaling_cli.reporting import write_report_of
+
+    if ended.analysis is None or not ended.outcome.records:
+        return None
+    experiment = ended.local.experiment
+    return write_report_of(ended.folder, experiment, ended.outcome.records.values(), ended.analysis)
+
+
+def _end(ended: "Run", *, again: str) -> None:
+    from scaling_cli.show.runs import last_words
+
+    if ended.exit_code is not ExitCode.DONE:
+        raise CommandError(last_words(ended, again=again), exit_code=ended.exit_code)

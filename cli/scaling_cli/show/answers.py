@@ -1,8 +1,9 @@
 """Answers to `ask` as tables."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from scaling_cli.show.laws import finding_blocks
 from scaling_cli.show.numbers import count, power, significant
 from scaling_cli.show.tables import new_table
 
@@ -17,38 +18,51 @@ _TITLES = {
 }
 
 
-def answer_blocks(answers: "Sequence[Answer]") -> "Iterator[RenderableType]":
-    """Yield a table for each kind of question, and a line for each answer that was refused or has findings."""
-    for question in dict.fromkeys(answer.question for answer in answers):
-        group = [answer for answer in answers if answer.question == question]
-        yield from _group(question, group)
+def answer_blocks(answers: "Iterable[Answer]") -> "Iterator[RenderableType]":
+    """Yield a table for each kind of question, then what the answers' reader must know."""
+    groups: dict[str, list[Answer]] = {}
+    for answer in answers:
+        groups.setdefault(answer.question, []).append(answer)
+    for question, group in groups.items():
+        yield from _group(question, _joined(group))
 
 
-def _group(question: str, answers: "Sequence[Answer]") -> "Iterator[RenderableType]":
+def _joined(answers: "Iterable[Answer]") -> "list[tuple[str, Answer]]":
+    """Return answers with the names of the laws that give them: laws that share their dense part agree."""
+    names: dict[str, list[str]] = {}
+    distinct: dict[str, Answer] = {}
+    for answer in answers:
+        content = answer.model_copy(update={"law": ""}).model_dump_json()
+        names.setdefault(content, []).append(answer.law)
+        distinct[content] = answer
+    return [(", ".join(names[content]), answer) for content, answer in distinct.items()]
+
+
+def _group(question: str, answers: "Sequence[tuple[str, Answer]]") -> "Iterator[RenderableType]":
     from rich.text import Text
 
     title, unit = _TITLES.get(question, (question, "at"))
-    given = [answer for answer in answers if answer.refused is None]
-    yield Text(title, style="bold")
+    asked = _bytes if question == "servingMemory" else power
+    given = [(laws, answer) for laws, answer in answers if answer.refused is None]
+    yield Text(f"\n{title}", style="bold")
     if given:
-        yield _table(unit, given, asked=_bytes if question == "servingMemory" else power)
-    notes: dict[str, list[str]] = {}
-    for answer in answers:
-        asked = f"{answer.law}, {_bytes(answer.at) if question == 'servingMemory' else power(answer.at)}"
+        yield _table(unit, given, asked=asked)
+    notes: dict[tuple[str, str], list[str]] = {}
+    for laws, answer in answers:
+        where = f"{laws} at {asked(answer.at)}"
         if answer.refused is not None:
-            notes.setdefault(f"no answer: {answer.refused}", []).append(asked)
+            notes.setdefault(("no answer", answer.refused), []).append(where)
         for finding in answer.findings:
-            notes.setdefault(f"{finding.code}: {finding.message}", []).append(asked)
-    for note, asked_by in notes.items():
-        yield Text.assemble((f"{'; '.join(asked_by)}: ", "dim"), (note, "yellow"))
+            notes.setdefault((finding.code, finding.message), []).append(where)
+    yield from finding_blocks((code, f"{'; '.join(where)}: {text}") for (code, text), where in notes.items())
 
 
-def _table(unit: str, answers: "Sequence[Answer]", *, asked: Callable[[float], str]) -> "RenderableType":
-    has_pipeline = any(answer.pipeline is not None for answer in answers)
+def _table(unit: str, answers: "Sequence[tuple[str, Answer]]", *, asked: Callable[[float], str]) -> "RenderableType":
+    has_pipeline = any(answer.pipeline is not None for _, answer in answers)
     names = ["law", unit, *(["pipeline"] if has_pipeline else []), "N", "D", "D/N", "loss"]
     table = new_table(*names, left=("law", "pipeline"))
-    for answer in answers:
-        cells = [answer.law, asked(answer.at), *([answer.pipeline or "–"] if has_pipeline else [])]
+    for laws, answer in answers:
+        cells = [laws.replace(", ", "\n"), asked(answer.at), *([answer.pipeline or "–"] if has_pipeline else [])]
         table.add_row(
             *cells,
             _interval(answer.parameters, count),

@@ -25,6 +25,4 @@ def report_blocks(report: "FitReport") -> "Iterator[RenderableType]":
         yield Text(note, style="dim")
     yield Text()
     yield from law_blocks(report.law, title=report.law.form)
-    if report.answers:
-        yield Text()
-        yield from answer_blocks(report.answers)
+    yield from answer_blocks(report.answers)

@@ -1,6 +1,6 @@
 """A law as a table of coefficients, with what its reader must know."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from scaling_cli.show.numbers import significant, some
@@ -9,15 +9,10 @@ from scaling_cli.show.tables import new_table
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
-    from rich.text import Text
 
-    from scaling_laws.law import Estimate, Finding, Law
+    from scaling_laws.law import Estimate, Law
 
 _GOOD_NEWS = frozenset(("Converged",))
-_GOODNESS = {
-    "r2": "R²", "adjusted_r2": "adjusted R²", "rmse_log": "RMSE of log loss", "rmse": "RMSE",
-    "mean_relative_error": "mean relative error", "f": "F", "condition_number": "condition number",
-}  # fmt: skip
 _DETAILS = {"hc3": "HC3 error", "cr3": "CR3 error", "cv3": "CV3 error", "t": "t", "p": "p", "vif": "VIF"}
 _METHODS = {
     "WildClusterBootstrapT": "wild cluster bootstrap-t", "CV3": "cluster jackknife (CV3)",
@@ -31,29 +26,37 @@ def law_blocks(law: "Law", *, title: str) -> "Iterator[RenderableType]":
     from rich.text import Text
 
     yield Text.assemble((title, "bold"), "  ", (law.formula, "italic"))
-    yield Text(_headline(law), style="dim")
+    yield Text(" · ".join(_headline(law)), style="dim")
     yield _coefficients(law)
-    yield from finding_lines(law.findings)
+    yield from finding_blocks((str(f.code), f.message) for f in law.findings)
 
 
-def finding_lines(findings: "tuple[Finding, ...]") -> "Iterator[Text]":
-    """Yield each finding as a line: its code, then the sentence."""
-    from rich.text import Text
+def finding_blocks(findings: Iterable[tuple[str, str]]) -> "Iterator[RenderableType]":
+    """Yield one block of findings, code beside sentence; none where there are none."""
+    from rich.table import Table
 
-    for finding in findings:
-        style = "green" if finding.code in _GOOD_NEWS else "yellow"
-        yield Text.assemble((f"{finding.code}", style), ": ", finding.message)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="yellow")
+    table.add_column(overflow="fold")
+    for code, message in findings:
+        table.add_row(code, message, style="green" if code in _GOOD_NEWS else None)
+    if table.row_count:
+        yield table
 
 
-def _headline(law: "Law") -> str:
-    parts = [some(law.points, "point")]
+def _headline(law: "Law") -> Iterator[str]:
+    yield some(law.points, "point")
     if law.clusters is not None:
-        parts.append(some(law.clusters, "trajectory", "trajectories"))
-    parts.append(f"{law.objective_name} {significant(law.objective)}")
-    parts += [
-        f"{words} {significant(law.goodness[name], 4)}" for name, words in _GOODNESS.items() if name in law.goodness
-    ]
-    return " · ".join(parts)
+        yield some(law.clusters, "trajectory", "trajectories")
+    if (r2 := law.goodness.get("r2")) is not None:
+        yield f"R² {r2:.4f}"
+    if (error := law.goodness.get("mean_relative_error")) is not None:
+        yield f"mean error {error:.2%}"
+    yield f"{law.objective_name} {significant(law.objective)}"
+    if law.certificate is not None and law.certificate.is_certified:
+        yield f"certified, {law.certificate.starts_agreeing} of {law.certificate.starts} starts agree"
+    if (condition := law.goodness.get("condition_number")) is not None:
+        yield f"condition number {significant(condition, 3)}"
 
 
 def _coefficients(law: "Law") -> "Table":

@@ -1,0 +1,71 @@
+"""The report of a results folder."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from scaling_api.v1alpha1 import ScalingExperiment
+from scaling_api.v1alpha1.status import PlanStatus
+from scaling_api.v1alpha1.trial import TrialRecord
+from scaling_cli.errors import CommandError
+from scaling_cli.results import open_results
+from scaling_cli.running import PLAN_FILE, read_measured
+from scaling_laws.analysis import Analysis, analyse
+
+
+def report_on_folder(folder: Path, *, out: Path | None) -> Path:
+    """Fit the laws on what a results folder holds, write the report, and return its path.
+
+    Raises:
+        CommandError: it is no results folder, has no results yet, or the report cannot be written.
+    """
+    results = open_results(folder)
+    records = tuple(results.records().values())
+    if not records:
+        raise CommandError(f"{folder}: no trial has a result yet; run the experiment first.")
+    analysis = analyse(results.experiment.spec, records)
+    return write_report_of(folder, results.experiment, records, analysis, out=out)
+
+
+def write_report_of(
+    folder: Path,
+    experiment: ScalingExperiment,
+    records: Iterable[TrialRecord],
+    analysis: Analysis,
+    *,
+    out: Path | None = None,
+) -> Path:
+    """Write the report into `out`, or into the results folder itself, and return its path.
+
+    Raises:
+        CommandError: it cannot be written.
+    """
+    from scaling_cli.report import write_report
+
+    measured = read_measured(folder)
+    try:
+        return write_report(
+            out or folder,
+            experiment=experiment,
+            records=tuple(records),
+            analysis=analysis,
+            plan=_plan_status(folder),
+            wall_time_s=measured.seconds,
+            gemm_gflops=measured.gemm_gflops,
+        )
+    except OSError as error:
+        raise CommandError(f"The report cannot be written to {out or folder}: {error.strerror or error}.") from None
+
+
+def _plan_status(folder: Path) -> PlanStatus | None:
+    try:
+        plan = json.loads((folder / PLAN_FILE).read_bytes())
+        return PlanStatus(
+            trials=plan["trialCount"],
+            points=plan["points"],
+            training_flops=plan["trainingFlops"],
+            accelerator_hours=plan["estimate"]["acceleratorHours"],
+            cost=plan["estimate"]["cost"],
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

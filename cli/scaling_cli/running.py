@@ -1,0 +1,245 @@
+"""A run from end to end: plan, train, analyse, keep what was found in the results folder."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scaling_api.v1alpha1.status import TrialState
+from scaling_api.v1alpha1.trial import FailureClass
+from scaling_cli.errors import CommandError, ExitCode
+from scaling_cli.planning import LocalPlan, plan_as_json
+from scaling_cli.progress import RunProgress
+from scaling_cli.show.json_text import json_text
+from scaling_cli.show.progress import shown_progress
+from scaling_laws.analysis import Analysis, PenaltyFit, PipelineLaw, analyse
+from scaling_laws.design.cost import trial_seconds
+
+if TYPE_CHECKING:
+    from scaling_trainer.executors.base import Outcome
+    from scaling_trainer.results import ResultsFolder
+
+PLAN_FILE, LAWS_FILE, RUN_FILE = "plan.json", "laws.json", "run.json"
+GEMM_THREADS = 2
+_KEPT = frozenset((TrialState.SUCCEEDED, TrialState.CACHED, TrialState.DIVERGED))
+"""Ends that a second run does not repeat."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run ended."""
+
+    local: LocalPlan
+    folder: Path
+    reused: int
+    """Trials that earlier runs had finished."""
+    outcome: "Outcome"
+    analysis: Analysis | None
+    """None where the run was interrupted."""
+    seconds: float
+    """Wall time, from the plan to the laws."""
+    gemm_gflops: float | None
+    """Of this machine on two threads; None where nothing was trained or it could not be measured."""
+
+    @property
+    def counts(self) -> Mapping[TrialState, int]:
+        """Trials by state; those without a record are pending."""
+        states = Counter(record.status.state for record in self.outcome.records.values())
+        pending = len(self.local.plan.trials) - sum(states.values())
+        return states + Counter({TrialState.PENDING: pending})
+
+    @property
+    def without_result(self) -> int:
+        """Trials that failed, diverged or were never run."""
+        return sum(number for state, number in self.counts.items() if state not in _WITH_RESULT)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the shell is told. Missing trials come before a refused law, which they may explain."""
+        if self.outcome.interrupted:
+            return ExitCode.INTERRUPTED
+        if self.outcome.stopped is not None and self.outcome.stopped.failure_class is FailureClass.CONFIGURATION:
+            return ExitCode.USER_ERROR
+        if self.without_result:
+            return ExitCode.TRIALS_FAILED
+        assert self.analysis is not None
+        return ExitCode.LAW_REFUSED if any(law.law is None for law in self.analysis.laws) else ExitCode.DONE
+
+
+_WITH_RESULT = frozenset((TrialState.SUCCEEDED, TrialState.CACHED))
+
+
+def execute(local: LocalPlan, folder: Path, *, fresh: bool, on_open: Callable[[int], None]) -> Run:
+    """Run a plan in a results folder, go on from what is there, and fit the laws.
+
+    Args:
+        local: the plan.
+        folder: made where it does not exist.
+        fresh: remove what earlier runs left.
+        on_open: called once the folder is ours, with the number of trials that need not be repeated.
+
+    Raises:
+        CommandError: the folder or the corpus cannot be used.
+    """
+    from scaling_trainer.errors import ConfigurationError
+    from scaling_trainer.results import ResultsFolder
+
+    begin = time.monotonic()
+    try:
+        with ResultsFolder.open(folder, local.experiment, fresh=fresh) as results:
+            if fresh:
+                _forget(folder)
+            reused = _reusable(local, results)
+            on_open(len(reused))
+            results.write_file(PLAN_FILE, json_text(plan_as_json(local)).encode())
+            _check_corpus(local, folder)
+            outcome = _train(local, results, finished=reused)
+            analysis = None if outcome.interrupted else _analysed(local, outcome)
+            seconds = time.monotonic() - begin
+            run = Run(local, folder, len(reused), outcome, analysis, seconds, _gemm_gflops(outcome, reused))
+            _keep(run, results)
+            return run
+    except ConfigurationError as error:
+        raise CommandError(str(error)) from None
+
+
+def _reusable(local: LocalPlan, results: "ResultsFolder") -> frozenset[str]:
+    """Return the trials of the plan that have their end already; failed ones are tried again."""
+    records = results.records()
+    ids = (trial.id for trial in local.plan.trials)
+    return frozenset(id_ for id_ in ids if id_ in records and records[id_].status.state in _KEPT)
+
+
+def _forget(folder: Path) -> None:
+    for name in (LAWS_FILE, RUN_FILE):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _check_corpus(local: LocalPlan, folder: Path) -> None:
+    """Prepare the corpus and see that it is large enough, before hours are spent."""
+    from scaling_trainer.data.corpus import CorpusError, load_corpus
+
+    spec = local.experiment.spec
+    language = spec.task.language
+    assert language is not None, "no other task can be planned yet"
+    try:
+        corpus = load_corpus(language.corpus, spec.training, folder=folder, expected=local.corpus_fingerprint)
+        corpus.require(max(trial.tokens for trial in local.plan.trials), context=language.context_length)
+    except CorpusError as error:
+        raise CommandError(f"spec.task.language.corpus: {error}.") from None
+
+
+def _train(local: LocalPlan, results: "ResultsFolder", *, finished: frozenset[str]) -> "Outcome":
+    from scaling_trainer.context import TrialContext
+    from scaling_trainer.executors.local import LocalExecutor
+
+    spec = local.experiment.spec
+    context = TrialContext(
+        task=spec.task, training=spec.training, corpus_fingerprint=local.corpus_fingerprint, folder=results.path
+    )
+    executor = LocalExecutor(context, spec.execution, lanes=local.lanes)
+    sequences = spec.training.evaluation_sequences
+    estimates = {trial.id: trial_seconds(trial, evaluation_sequences=sequences) for trial in local.plan.trials}
+    progress = RunProgress.of(local.plan.trials, estimates, lanes=local.lanes, finished=finished)
+    with shown_progress(progress) as on_event:
+        return executor.run(local.plan.trials, results=results, on_event=on_event)
+
+
+def _analysed(local: LocalPlan, outcome: "Outcome") -> Analysis:
+    return analyse(local.experiment.spec, outcome.records.values())
+
+
+def _gemm_gflops(outcome: "Outcome", reused: frozenset[str]) -> float | None:
+    """Return the machine's speed, to read the time beside; not worth its seconds where nothing was trained."""
+    if outcome.interrupted or not outcome.records.keys() - reused:
+        return None
+    from scaling_trainer.probe import gemm_gflops
+
+    try:
+        return gemm_gflops(GEMM_THREADS)
+    except RuntimeError:
+        return None
+
+
+def _keep(run: Run, results: "ResultsFolder") -> None:
+    if run.analysis is not None:
+        results.write_file(LAWS_FILE, json_text(laws_as_json(run.analysis)).encode())
+    if run.gemm_gflops is not None or run.outcome.interrupted:
+        earlier = read_measured(run.folder) if run.reused else Measured()
+        took = Measured((earlier.seconds or 0.0) + run.seconds, run.gemm_gflops)
+        results.write_file(RUN_FILE, json_text(asdict(took)).encode())
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the runs in a folder took."""
+
+    seconds: float | None = None
+    """Wall time of all runs whose results are there."""
+    gemm_gflops: float | None = None
+    """Speed of matrix multiplication on two threads, in GFLOP/s."""
+
+
+def read_measured(folder: Path) -> Measured:
+    """Return what the runs in a folder took, as far as it was written down."""
+    try:
+        found = json.loads((folder / RUN_FILE).read_bytes())
+        return Measured(*(found[name] and float(found[name]) for name in ("seconds", "gemm_gflops")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Measured()
+
+
+def laws_as_json(analysis: Analysis) -> dict[str, Any]:
+    """Return the laws, answers and penalties as JSON values, in the shape of an experiment's status."""
+    return {
+        "laws": [law.model_dump(mode="json") for law in analysis.law_statuses],
+        "answers": [answer.model_dump(mode="json") for answer in analysis.answers],
+        "pipelines": {
+            law.request.name: [_pipeline(p) for p in law.pipelines] for law in analysis.laws if law.pipelines
+        },
+        "backtests": {law.request.name: [asdict(b) for b in law.backtests] for law in analysis.laws if law.backtests},
+        "excluded": list(analysis.excluded),
+    }
+
+
+def _pipeline(pipeline: PipelineLaw) -> dict[str, Any]:
+    return {
+        "pipeline": pipeline.pipeline,
+        "meanPenalty": pipeline.mean_penalty,
+        "meanPenaltyStandardError": pipeline.mean_penalty_standard_error,
+        "chosen": pipeline.chosen.form if pipeline.chosen else None,
+        "candidates": [_candidate(candidate) for candidate in pipeline.candidates],
+        "findings": [{"code": f.code.value, "message": f.message} for f in pipeline.findings],
+    }
+
+
+def _candidate(fit: PenaltyFit) -> dict[str, Any]:
+    return {
+        "form": fit.form,
+        "formula": fit.formula,
+        "coefficients": {name: {"value": value, "standardError": error} for name, value, error in fit.coefficients},
+        "backtestError": fit.backtest_error,
+        "inSampleError": fit.in_sample_error,
+    }
+
+
+def run_as_json(run: Run, *, report: Path | None) -> dict[str, Any]:
+    """Return how a run ended as JSON values."""
+    plan = {key: value for key, value in plan_as_json(run.local).items() if key != "trials"}
+    return {
+        "experiment": run.local.experiment.metadata.name,
+        "folder": str(run.folder),
+        "plan": plan,
+        "trials": {state.value: number for state, number in run.counts.items() if number},
+        "reused": run.reused,
+        "interrupted": run.outcome.interrupted,
+        "stopped": run.outcome.stopped.message if run.outcome.stopped else None,
+        **(laws_as_json(run.analysis) if run.analysis else {}),
+        "report": str(report) if report else None,
+        "seconds": run.seconds,
+        "gemmGflops": run.gemm_gflops,
+        "exitCode": int(run.exit_code),
+    }
