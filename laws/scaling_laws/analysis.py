@@ -14,8 +14,7 @@ from scaling_laws.answers.serving import served_pipelines, serving_memory
 from scaling_laws.answers.surface import has_surface, surface_of
 from scaling_laws.answers.values import FINDINGS_OF_AN_ANSWER
 from scaling_laws.exclusions import exclusions, missingness
-from scaling_laws.fit.options import IntervalOptions
-from scaling_laws.forms import form_names
+from scaling_laws.fit import IntervalOptions, fit_law, form_names
 from scaling_laws.law import Finding, FindingCode, Law, LawRefusedError
 from scaling_laws.penalties import PenaltyFit, PipelineLaw, fit_pipelines
 from scaling_laws.points import Points
@@ -134,8 +133,6 @@ class _Bench:
             return FittedLaw(request, None, _unknown_form(request))
         if request.form == LINEAR:
             return self._attempt(request, table_from_records(self.records, convention=request.parameters))
-        if request.features:
-            return FittedLaw(request, None, _needless_features(request))
         return self._joint(request) if request.form == JOINT else self._dense_law(request, request.form)
 
     def _joint(self, request: LawRequest) -> FittedLaw:
@@ -159,16 +156,12 @@ class _Bench:
     def _tested(self, entry: FittedLaw, form: str, points: Points) -> FittedLaw:
         if entry.law is None or not has_surface(entry.law):
             return entry
-        from scaling_laws.fit import fit_law
-
         options = IntervalOptions(draws=min(BACKTEST_DRAWS, entry.request.bootstrap), seed=self.seed)
         results = backtests(points, lambda part: fit_law(part, form, intervals=options), level=entry.law.level)
         return replace(entry, backtests=results, reach=reach_of(points, results))
 
     def _attempt(self, request: LawRequest, points: Points) -> FittedLaw:
         """Return the fitted law with what is missing said beside it, or why there is none."""
-        from scaling_laws.fit import fit_law
-
         options = IntervalOptions(draws=request.bootstrap, seed=self.seed)
         features = _features(request, points)
         try:
@@ -197,11 +190,6 @@ def _features(request: LawRequest, points: Points) -> tuple[str, ...]:
 def _unknown_form(request: LawRequest) -> Finding:
     forms = ", ".join(sorted({*form_names(), JOINT}))
     return Finding(FindingCode.INVALID_REQUEST, f"There is no form {request.form}; the forms are {forms}.")
-
-
-def _needless_features(request: LawRequest) -> Finding:
-    text = f"Features belong to {LINEAR} laws; a {request.form} law has none: leave them out."
-    return Finding(FindingCode.INVALID_REQUEST, text)
 
 
 def _answers(bench: _Bench, laws: Sequence[FittedLaw]) -> tuple[Answer, ...]:

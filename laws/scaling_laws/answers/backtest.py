@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from scaling_laws.answers.surface import surface_draws, surface_of
+from scaling_laws.answers.values import percentiles
 from scaling_laws.law import Finding, FindingCode, Law, LawRefusedError
 from scaling_laws.points import FloatArray, Points
 from scaling_laws.records import flops_column, select
@@ -174,17 +175,23 @@ def _holdouts(points: Points) -> Iterator[tuple[str, NDArray[np.bool_]]]:
 
 
 def _covered(law: Law, predicted: FloatArray, at: Points, level: float) -> float | None:
-    """Return the share of points inside predicted * exp(+-t sqrt(variance of the law's mean + residual variance))."""
+    """Return the share of points inside their prediction intervals.
+
+    On each side the interval of the law's mean (percentiles of its draws) and t times the residual standard deviation
+    add as squares, in logs.
+    """
     draws = surface_draws(law)
     spare = law.points - len(law.coefficients)
     if draws is None or spare < 1:
         return None
-    with np.errstate(divide="ignore"):
-        spread = np.var(np.log(draws.loss(at.N, at.D)), axis=0)
-    scatter = float(np.sum(law.residuals**2)) / spare
     independent = law.points if law.clusters is None else law.clusters
-    half = stdtrit(max(independent - 1, 1), 0.5 + level / 2) * np.sqrt(spread + scatter)
-    return float(np.mean(np.abs(np.log(at.loss / predicted)) <= half))
+    scatter = float(np.sum(law.residuals**2)) / spare
+    noise = stdtrit(max(independent - 1, 1), 0.5 + level / 2) * np.sqrt(scatter)
+    limits = np.array([percentiles(column, level=level) for column in draws.loss(at.N, at.D).T])
+    with np.errstate(divide="ignore"):
+        below, above = np.abs(np.log(limits / predicted[:, None])).T
+    miss = np.log(at.loss / predicted)
+    return float(np.mean((miss <= np.hypot(above, noise)) & (-miss <= np.hypot(below, noise))))
 
 
 def _power_law(seen: Points, unseen: Points) -> FloatArray:

@@ -12,7 +12,13 @@ from scaling_laws.answers.backtest import Reach
 from scaling_laws.answers.flops import SIX_ND, FlopsPerToken
 from scaling_laws.answers.predict import loss_at
 from scaling_laws.answers.surface import NoSurfaceError, Surface, surface_draws, surface_of
-from scaling_laws.answers.values import FINDINGS_OF_AN_ANSWER, clipped, finding_statuses, interval
+from scaling_laws.answers.values import (
+    FINDINGS_OF_AN_ANSWER,
+    clipped,
+    few_trajectories_factor,
+    finding_statuses,
+    interval,
+)
 from scaling_laws.law import Finding, FindingCode, Law
 from scaling_laws.points import FloatArray
 
@@ -38,7 +44,7 @@ def compute_optimal(
     Args:
         law: of form E + A/N^alpha + B/D^beta; any other gives a refused answer.
         training_flops: C.
-        level: of the percentile intervals over the law's draws; without draws there are none.
+        level: of the intervals over the law's draws; without draws there are none.
         flops: FLOPs a token at each size; 6 N unless the sweep says otherwise.
         reach: how far back-tests went, see `reach_of`; without it, whether C is an extrapolation is not judged.
     """
@@ -47,10 +53,11 @@ def compute_optimal(
         log_N = float(optimal_log_size(surface, training_flops, flops))
     except NoSurfaceError as reason:
         return refused_answer(law.form, QUESTION, training_flops, str(reason))
-    if not np.isfinite(log_N):
+    if not abs(log_N) <= WIDEST:
         return refused_answer(law.form, QUESTION, training_flops, _no_optimum(law, training_flops))
     N, D = (float(x) for x in _model(np.asarray(log_N), training_flops, flops))
     log_draws = None if draws is None else optimal_log_size(draws, training_flops, flops)[:, 0]
+    factor = few_trajectories_factor(law, level=level)
     sizes, tokens, ratios = _spreads(log_draws, training_flops, flops)
     findings = [*_open(log_draws, level), *(reach.findings(training_flops, N, D) if reach else ())]
     return Answer(
@@ -58,9 +65,9 @@ def compute_optimal(
         question=QUESTION,
         at=training_flops,
         training_flops=training_flops,
-        parameters=interval(N, sizes, level=level),
-        tokens=interval(D, tokens, level=level),
-        tokens_per_parameter=interval(D / N, ratios, level=level),
+        parameters=interval(N, sizes, level=level, factor=factor),
+        tokens=interval(D, tokens, level=level, factor=factor),
+        tokens_per_parameter=interval(D / N, ratios, level=level, factor=factor),
         loss=loss_at(law, N, D, level=level),
         findings=finding_statuses(findings, limit=FINDINGS_OF_AN_ANSWER),
     )
@@ -102,7 +109,8 @@ def _spreads(
     if log_draws is None:
         return None, None, None
     N, D = _model(log_draws, training_flops, flops)
-    N, D = np.where(np.isinf(log_draws), np.exp(log_draws), N), np.where(np.isinf(log_draws), np.exp(-log_draws), D)
+    N, D = (np.where(log_draws < -WIDEST, low, x) for x, low in ((N, 0.0), (D, np.inf)))
+    N, D = (np.where(log_draws > WIDEST, high, x) for x, high in ((N, np.inf), (D, 0.0)))
     with np.errstate(divide="ignore", invalid="ignore"):
         return N, D, D / N
 
@@ -119,7 +127,7 @@ def _no_optimum(law: Law, training_flops: float) -> str:
 def _open(log_draws: FloatArray | None, level: float) -> list[Finding]:
     if log_draws is None:
         return []
-    share = float(np.mean(~np.isfinite(log_draws)))
+    share = float(np.mean(~(np.abs(log_draws) <= WIDEST)))
     if share < OPEN_SHARE:
         return []
     text = f"In {share:.1%} of the bootstrap draws the law has no interior optimum: the {level:.0%} interval is wide "

@@ -11,8 +11,8 @@ from scaling_api.v1alpha1.trial import TrialKind, TrialRecord
 from scaling_laws.answers.backtest import Reach
 from scaling_laws.answers.flops import SIX_ND, FlopsPerToken
 from scaling_laws.answers.frontier import optimal_log_size, refused_answer
-from scaling_laws.answers.surface import NoSurfaceError, Surface, surface_draws, surface_of
-from scaling_laws.answers.values import FINDINGS_OF_AN_ANSWER, finding_statuses, interval
+from scaling_laws.answers.surface import Surface, has_surface, no_surface, surface_draws, surface_of
+from scaling_laws.answers.values import FINDINGS_OF_AN_ANSWER, few_trajectories_factor, finding_statuses, interval
 from scaling_laws.law import Finding, FindingCode, Law
 from scaling_laws.penalties import PipelineLaw, Sizes, penalty_at, penalty_draws
 from scaling_laws.points import FloatArray
@@ -93,42 +93,47 @@ def serving_memory(
         memory: limit of the stored bytes.
         training_flops: C, spent whole: D = C over FLOPs a token.
         served: the candidates.
-        level: of the percentile intervals over the law's draws and normal draws of the penalty's coefficients.
+        level: of the intervals over the law's draws and normal draws of the penalty's coefficients.
         flops: FLOPs a token at each size.
         reach: how far back-tests went.
         seed: of the normal draws.
     """
-    if not served:
-        return refused_answer(law.form, QUESTION, memory, "No stored bytes were measured: nothing tells what fits.")
-    try:
-        search = _Search(surface_of(law), surface_draws(law), training_flops, flops, seed)
-    except NoSurfaceError as reason:
-        return refused_answer(law.form, QUESTION, memory, str(reason))
     fitting = [(i, entry) for i, entry in enumerate(served) if entry.largest_log_size(memory) >= 0]
-    if not fitting:
-        return refused_answer(law.form, QUESTION, memory, f"Not even a model of one parameter fits {memory:.4g} bytes.")
+    if reason := _obstacle(law, served, fitting, memory):
+        return refused_answer(law.form, QUESTION, memory, reason)
+    search = _Search(surface_of(law), surface_draws(law), training_flops, flops, seed)
     options = [search.best(entry, memory, stream=i) for i, entry in fitting]
     best = min(options, key=lambda option: option.loss)
     N, D = best.N, training_flops / float(flops(np.asarray(best.N)))
-    tokens = None if best.N_draws is None else training_flops / flops(best.N_draws)
     findings = [
         *_rivals(best, options),
         *(best.served.law.findings if best.served.law else ()),
         *(reach.findings(training_flops, N, D) if reach else ()),
     ]
-    ratios = None if tokens is None or best.N_draws is None else tokens / best.N_draws
+    sizes = best.N_draws
+    tokens = None if sizes is None else training_flops / flops(sizes)
+    ratios = None if sizes is None or tokens is None else tokens / sizes
     return Answer(
         law=law.form,
         question=QUESTION,
         at=float(memory),
         training_flops=training_flops,
         pipeline=best.served.pipeline,
-        parameters=interval(N, best.N_draws, level=level),
+        parameters=interval(N, sizes, level=level),  # the memory cuts these short: plain percentiles
         tokens=interval(D, tokens, level=level),
         tokens_per_parameter=interval(D / N, ratios, level=level),
-        loss=interval(best.loss, best.loss_draws, level=level),
+        loss=interval(best.loss, best.loss_draws, level=level, factor=few_trajectories_factor(law, level=level)),
         findings=finding_statuses(findings, limit=FINDINGS_OF_AN_ANSWER),
     )
+
+
+def _obstacle(law: Law, served: Sequence[Served], fitting: Sequence[tuple[int, Served]], memory: float) -> str | None:
+    """Return why there can be no answer."""
+    if not has_surface(law):
+        return no_surface(law)
+    if not served:
+        return "No stored bytes were measured: nothing tells what fits."
+    return None if fitting else f"Not even a model of one parameter fits {memory:.4g} bytes."
 
 
 @dataclass(frozen=True)

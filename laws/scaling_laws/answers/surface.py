@@ -65,12 +65,17 @@ def has_surface(law: Law) -> bool:
     return {estimate.name for estimate in law.coefficients} == set(COEFFICIENTS)
 
 
+def no_surface(law: Law) -> str:
+    """Return the sentence that says why a law has no optimum over N and D."""
+    return (
+        f"A {law.form} law ({law.formula}) has no optimum over N and D: "
+        "ask a law of form Chinchilla or Joint for compute-optimal sizes."
+    )
+
+
 def _require(law: Law) -> None:
     if not has_surface(law):
-        raise NoSurfaceError(
-            f"A {law.form} law ({law.formula}) has no optimum over N and D: "
-            "ask a law of form Chinchilla or Joint for compute-optimal sizes."
-        )
+        raise NoSurfaceError(no_surface(law))
 
 
 def _term(amplitude: FloatArray, exponent: FloatArray, x: FloatArray) -> FloatArray:

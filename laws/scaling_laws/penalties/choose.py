@@ -46,7 +46,7 @@ class PipelineLaw:
     @property
     def used(self) -> PenaltyFit:
         """The formula to predict with: the chosen one, else the mean penalty."""
-        return self.chosen or next(fit for fit in self.candidates if fit.form in {"ConstantOffset", "NoPenalty"})
+        return self.chosen or next(fit for fit in self.candidates if fit.form == "ConstantOffset")
 
 
 @dataclass(frozen=True)
