@@ -13,7 +13,7 @@ Manifest: TypeAlias = dict[str, Any]
 
 _ROOT_FIELDS = {
     "apiVersion": {"description": f"{GROUP}/{VERSION}.", "type": "string"},
-    "metadata": {"description": "Kubernetes object metadata.", "type": "object"},
+    "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
 }
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from scaling_api.rules import VALIDATIONS, Schema
+from scaling_api.rules import VALIDATIONS, Rule, Schema, with_rules
 
 _DROPPED = {"title", "propertyNames", "anyOf", "const", "$ref", "$defs", "ge", "gt", "le", "lt"}
 # pydantic leaves the bounds of a type that has a validator of its own under their Python names.
@@ -22,6 +22,7 @@ def structural_schema(model: type[BaseModel]) -> Schema:
 def _structural(node: Schema, definitions: Schema) -> Schema:
     full = _inlined(node, definitions)
     plain = {key: value for key, value in full.items() if key not in _DROPPED} | _bounds(full) | _choice(full)
+    plain = _with_large_bound(plain)
     if isinstance(plain.get("additionalProperties"), bool):
         del plain["additionalProperties"]
     for key in ("items", "additionalProperties"):
@@ -57,6 +58,14 @@ def _bounds(node: Schema) -> Schema:
     return bounds
 
 
+def _with_large_bound(node: Schema) -> Schema:
+    """Return the node with a bound beyond 64 bits as a rule: as a bound it would overflow for whole numbers."""
+    if not node.get("maximum", 0) >= 2**63:
+        return node
+    bound = node.pop("maximum")
+    return with_rules(node, [Rule(f"self <= {float(bound)!r}", f"must be at most {bound:g}")])
+
+
 def _choice(node: Schema) -> Schema:
     return {"enum": [node["const"]]} if "const" in node else {}
 
@@ -70,18 +79,21 @@ def _with_format(node: Schema) -> Schema:
 
 def _with_default(node: Schema) -> Schema:
     default = node.pop("default", None)
-    return node if default is None else {**node, "default": without_defaults(default, node)}
+    if default is None:
+        return node
+    return {
+        **node,
+        "default": {} if isinstance(default, dict) else _without_nulls(default),
+    }  # {}: inner defaults fill it
 
 
-def without_defaults(value: Any, schema: Schema) -> Any:
-    """Return a default without what the schema's inner defaults fill in by themselves."""
+def _without_nulls(value: Any) -> Any:
+    """Return the default of a list with its items whole, as the API server checks its rules on them as they are."""
     if isinstance(value, list):
-        return [without_defaults(item, schema["items"]) for item in value]
-    if not isinstance(value, dict):
-        return value
-    fields = schema.get("properties", {})
-    kept = {key: without_defaults(item, fields.get(key, {})) for key, item in value.items() if item is not None}
-    return {key: item for key, item in kept.items() if item != fields.get(key, {}).get("default", {})}
+        return [_without_nulls(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return value
 
 
 def _ordered(node: Schema) -> Schema:

@@ -122,11 +122,17 @@ def _no_number(value: object) -> object:
     return value
 
 
+def _without_nulls(found: object) -> object:
+    return {key: value for key, value in found.items() if value is not None} if isinstance(found, dict) else found
+
+
 T = TypeVar("T")
 Int: TypeAlias = Annotated[int, Strict(False), BeforeValidator(_number)]
 """A whole number; 1e3 is one, as it is after kubectl has made JSON of it."""
 Time: TypeAlias = Annotated[datetime, Strict(False), BeforeValidator(_no_number)]
 """A date and time, in ISO 8601."""
+NullIsAbsent = BeforeValidator(_without_nulls)
+"""Of a map: an item set to null is left out, as it is by the API server."""
 Many: TypeAlias = Annotated[tuple[T, ...], Strict(False)]
 """A list."""
 

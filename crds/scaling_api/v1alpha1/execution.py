@@ -5,12 +5,13 @@ from typing import Annotated
 from pydantic import Field
 
 from scaling_api.rules import Matches, Rule, UniqueBy, exactly_one, rule
-from scaling_api.v1alpha1.base import ApiModel, Choice, Int, Many, ObjectName, PoolName, Uri
+from scaling_api.v1alpha1.base import ApiModel, Choice, Int, Many, NullIsAbsent, ObjectName, PoolName, Uri
 from scaling_api.v1alpha1.quantities import Flops, KubeQuantity, Money
 
 Labels = Annotated[
     dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=63)]],
     Field(max_length=32),
+    NullIsAbsent,
     Rule("self.all(label, size(label) <= 317)", "labels must have at most 317 characters"),
 ]
 Duration = Annotated[

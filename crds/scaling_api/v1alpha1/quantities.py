@@ -100,10 +100,13 @@ def _int_or_string(pattern: str, *rules: Rule, minimum: int) -> WithJsonSchema:
 def _whole_text(quantity: str, allowed: str) -> Rule:
     """Return the rule that a number written as text is whole and within the bounds.
 
-    `quantity` is the CEL of the text in the notation of Kubernetes' quantities.
+    `quantity` is the CEL of the text in the notation of Kubernetes' quantities, which hold decimal suffixes exactly.
+    A fraction with a binary suffix, such as 1.5Gi, counts as whole where it is as a double.
     """
     bounds = f"quantity({quantity}).isGreaterThan(quantity('0')) && !quantity({quantity}).isGreaterThan(quantity('1E'))"
-    return Rule(f"type(self) != string || (quantity({quantity}).isInteger() && {bounds})", f"expected {allowed}")
+    double = f"quantity({quantity}).asApproximateFloat()"
+    whole = f"(quantity({quantity}).isInteger() || {double} == double(int({double})))"
+    return Rule(f"type(self) != string || ({bounds} && {whole})", f"expected {allowed}")
 
 
 Count: TypeAlias = Annotated[

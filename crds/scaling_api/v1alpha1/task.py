@@ -5,11 +5,12 @@ from typing import Annotated
 from pydantic import Field
 
 from scaling_api.rules import Matches, Rule, exactly_one, rule
-from scaling_api.v1alpha1.base import ApiModel, Int, Sha256, Uri
+from scaling_api.v1alpha1.base import ApiModel, Int, NullIsAbsent, Sha256, Uri
 
 CustomOptions = Annotated[
     dict[Annotated[str, Field(max_length=63)], Annotated[str, Field(max_length=1024)]],
     Field(max_length=64),
+    NullIsAbsent,
     Rule("self.all(name, size(name) <= 63)", "names must have at most 63 characters"),
 ]
 EntryPoint = Annotated[

@@ -51,6 +51,11 @@ def test_a_literal_means_one_number(row, kind):
         assert get(spec, LITERAL_FIELDS[kind]) == row[kind]
 
 
+def test_a_trial_survives_a_round_trip():
+    trial = ScalingTrial.model_validate(read(FOLDER / "trial.yaml"))
+    assert ScalingTrial.model_validate(json.loads(trial.model_dump_json())) == trial
+
+
 def test_every_mistake_has_its_message_in_the_order_of_the_fields():
     found = changed(
         {"set": {"spec.sweep.seeds": "2", "spec.suspend": "yes", "spec.sweep.model.parameters": ["30q", 0]}}

@@ -1,0 +1,132 @@
+"""The API server accepts and refuses what Python does: run with KUBECONFIG set to a local, throwaway one."""
+
+import json
+from typing import Any
+
+import pytest
+from api_examples import BASE, FOLDER, LITERAL_FIELDS, changed, get, put, read, rows, with_literal
+
+from scaling_api.v1alpha1 import ScalingExperiment
+from scaling_api.v1alpha1.quantities import parse_bytes, parse_count
+
+READ = {"count": parse_count, "bytes": parse_bytes, "flops": float}
+STATUS = {
+    "bestLoss": 1.25,
+    "plan": {"trials": 48, "points": 32, "trainingFlops": 1.5e12},
+    "trials": {"succeeded": 40},
+    "spent": {"trainingFlops": 1.5e12},
+    "conditions": [
+        {"type": kind, "status": "True", "reason": "Done", "lastTransitionTime": "2026-11-30T12:00:00Z"}
+        for kind in ("Fitted", "Complete")
+    ],
+    "laws": [
+        {
+            "name": "chinchilla",
+            "form": "Chinchilla",
+            "points": 32,
+            "coefficients": [
+                {"name": "E", "value": 1.04},
+                {"name": "alpha", "value": 0.42},
+                {"name": "beta", "value": 0.63},
+            ],
+        }
+    ],
+}
+
+
+def offer(kubectl, document: dict[str, Any] | str) -> tuple[str, dict[str, Any] | None]:
+    """Return what the API server says against the object, and the object as it would be stored."""
+    text = document if isinstance(document, str) else json.dumps(document)
+    result = kubectl("create", "--dry-run=server", "--validate=strict", "-o", "json", "-f", "-", document=text)
+    return result.stderr, json.loads(result.stdout) if result.returncode == 0 else None
+
+
+@pytest.mark.parametrize("row", rows("accepted"), ids=lambda row: row["what"])
+def test_what_python_accepts_is_accepted_and_understood_alike(kubectl, row):
+    says, stored = offer(kubectl, changed(row))
+    assert stored, says
+    again = {"metadata": {"name": stored["metadata"]["name"]}, "spec": stored["spec"]}
+    assert ScalingExperiment.model_validate(again).spec == ScalingExperiment.model_validate(changed(row)).spec
+
+
+@pytest.mark.parametrize("row", rows("refused"), ids=lambda row: row["what"])
+def test_what_python_refuses_is_refused_at_the_same_field(kubectl, row):
+    says, stored = offer(kubectl, changed(row))
+    assert stored is None
+    assert row["at"] in says
+    assert row.get("server", row["says"]) in says
+
+
+@pytest.mark.parametrize("kind", LITERAL_FIELDS)
+@pytest.mark.parametrize("row", rows("literals"), ids=lambda row: row["text"])
+def test_a_literal_means_the_same_number(kubectl, row, kind):
+    says, stored = offer(kubectl, with_literal(row["text"], kind))
+    if row[kind] is None:
+        assert stored is None
+    else:
+        assert stored, says
+        assert READ[kind](get(stored, LITERAL_FIELDS[kind])) == row[kind]
+
+
+def test_the_whole_api_at_once_is_accepted(kubectl):
+    says, stored = offer(kubectl, (FOLDER / "design.yaml").read_text())
+    assert stored, says
+
+
+@pytest.fixture(scope="module")
+def created(kubectl) -> str:
+    assert kubectl("apply", "--server-side", "-f", str(BASE)).returncode == 0
+    return "base"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("spec.task.language.contextLength", 256, "task is immutable"),
+        ("spec.training", {"batchSize": 4}, "training is immutable"),
+        ("spec.sweep.seeds", 3, ""),
+        ("spec.suspend", True, ""),
+        ("spec.training", {"batchSize": 8}, ""),
+    ],
+)
+def test_task_and_training_are_immutable_and_the_rest_is_not(kubectl, created, path, value, says):
+    experiment = read(BASE)
+    put(experiment, path, value)
+    applied = kubectl("apply", "--server-side", "--dry-run=server", "-f", "-", document=json.dumps(experiment))
+    assert (applied.returncode == 0) == (not says)
+    assert says in applied.stderr
+
+
+def test_the_columns_show_the_answer(kubectl, created):
+    patch = ["patch", "se", created, "--subresource=status", "--type=merge", "-p", json.dumps({"status": STATUS})]
+    assert kubectl(*patch).returncode == 0
+    header, row = kubectl("get", "se").stdout.splitlines()
+    columns = ["NAME", "DONE", "TRIALS", "LOSS", "ALPHA", "BETA", "FLOPS", "FITTED", "COMPLETE", "AGE"]
+    assert header.split() == columns
+    assert row.split()[:6] == [created, "40", "48", "1.25", "0.42", "0.63"]
+    assert row.split()[7:9] == ["True", "True"]
+    assert created in kubectl("get", "scaling").stdout
+
+
+def test_a_trial_and_its_status_are_recorded(kubectl):
+    trial = read(FOLDER / "trial.yaml")
+    assert kubectl("create", "-f", str(FOLDER / "trial.yaml")).returncode == 0
+    patch = ["patch", "strial", trial["metadata"]["name"], "--subresource=status", "--type=merge"]
+    assert kubectl(*patch, "-p", json.dumps({"status": trial["status"]})).returncode == 0
+    header, row = kubectl("get", "strial").stdout.splitlines()
+    assert header.split() == ["NAME", "KIND", "N", "D", "PIPELINE", "LOSS", "STATE", "AGE"]
+    assert row.split()[1:7] == ["Pipeline", "32768", "500224", "int4", "1.8125", "Succeeded"]
+
+
+def test_a_status_is_not_written_with_the_spec(kubectl, created):
+    experiment = {**read(BASE), "metadata": {"name": "other"}, "status": STATUS}
+    _, stored = offer(kubectl, experiment)
+    assert stored is not None
+    assert "status" not in stored
+
+
+def test_explain_reads_as_the_docstrings(kubectl):
+    page = kubectl("explain", "scalingexperiment.spec.sweep").stdout
+    assert "The set of trials that the experiment asks for." in page
+    assert "Grid" in page
+    assert "Target parameter counts N" in kubectl("explain", "se.spec.sweep.model.parameters").stdout
