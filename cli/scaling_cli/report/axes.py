@@ -1,0 +1,104 @@
+"""Axes that read well: few ticks at round numbers, decimal suffixes, scientific notation for FLOPs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import ceil, floor, log10
+from typing import Any, Literal, TypeAlias
+
+import altair as alt
+
+Unit: TypeAlias = Literal["count", "bytes", "flops", "nats"]
+# d3 writes 1e+15 and 10Ki; readers expect 1e15 and 10k.
+_FLOPS_LABEL = "replace(format(datum.value, '.2~e'), '+', '')"
+
+
+def extent(values: Iterable[float], *, margin: float = 0.06) -> tuple[float, float]:
+    """Return the range of positive values widened by a share of its logarithm, never empty."""
+    known = [v for v in values if v > 0]
+    low, high = (min(known), max(known)) if known else (1.0, 10.0)
+    pad = max(margin * log10(high / low), 0.03)
+    return low / 10**pad, high * 10**pad
+
+
+def linear_extent(values: Iterable[float], *, margin: float = 0.06) -> tuple[float, float]:
+    """Return the range of values widened by a share of its width, never empty."""
+    known = list(values) or [0.0, 1.0]
+    low, high = min(known), max(known)
+    pad = margin * (high - low) or 0.02 * abs(high) or 0.5
+    return low - pad, high + pad
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return round values between the limits: 1-2-5 within two decades, then powers of ten, at most nine."""
+    decades = log10(high / low)
+    steps = (
+        (1, 1.5, 2, 3, 4, 5, 7) if decades < 0.7 else (1, 2, 5) if decades < 2 else (1, 3) if decades < 3.5 else (1,)
+    )
+    exponents = range(floor(log10(low)), ceil(log10(high)) + 1)
+    ticks = [float(f"{step}e{k}") for k in exponents for step in steps]
+    inside = [t for t in ticks if low <= t <= high]
+    return inside[:: ceil(len(inside) / 9)] or [low, high]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis, the same for every layer of a chart."""
+
+    field: str
+    title: str
+    limits: tuple[float, float]
+    unit: Unit
+
+    def x(self) -> alt.X:
+        """Return the field along x."""
+        return alt.X(self.field, type="quantitative", axis=self._axis(), scale=self._scale())
+
+    def y(self, field: str | None = None) -> alt.Y:
+        """Return the field, or another one of the same meaning, along y."""
+        return alt.Y(field or self.field, type="quantitative", axis=self._axis(), scale=self._scale())
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """Losses are on a linear axis unless they span more than a factor of three; all else is logarithmic."""
+        low, high = self.limits
+        return self.unit != "nats" or (low > 0 and high / low > 3)
+
+    def _axis(self) -> alt.Axis:
+        if not self.is_logarithmic:
+            return alt.Axis(title=self.title, tickCount=6)
+        label: dict[str, Any] = {"format": "~g" if self.unit == "nats" else "~s"}
+        if self.unit == "flops":
+            label = {"labelExpr": _FLOPS_LABEL}
+        return alt.Axis(title=self.title, values=log_ticks(*self.limits), **label)
+
+    def _scale(self) -> alt.Scale:
+        if self.is_logarithmic:
+            return alt.Scale(type="log", domain=list(self.limits), nice=False)
+        return alt.Scale(domain=list(self.limits), nice=False, zero=False)
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Both axes of a chart."""
+
+    across: Axis
+    up: Axis
+
+    @property
+    def xy(self) -> tuple[alt.X, alt.Y]:
+        """Encodings of points and lines."""
+        return self.across.x(), self.up.y()
+
+    def between(self, low: str, high: str) -> tuple[alt.X, alt.Y, alt.Y2]:
+        """Return encodings of bands and bars from one field to another."""
+        return self.across.x(), self.up.y(low), alt.Y2(high)
+
+
+def tooltips(*columns: tuple[str, str, str]) -> list[alt.Tooltip]:
+    """Return tooltips from (field, title, d3 format); an empty format shows the text as it is."""
+    return [
+        alt.Tooltip(field, type="quantitative", title=title, format=form)
+        if form
+        else alt.Tooltip(field, type="nominal", title=title)
+        for field, title, form in columns
+    ]
