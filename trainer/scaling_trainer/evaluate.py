@@ -50,10 +50,11 @@ def clustered_standard_error(sums: NDArray[np.float64], counts: NDArray[np.int64
     return math.sqrt(clusters / (clusters - 1) * float(residuals @ residuals)) / float(counts.sum())
 
 
-def by_document(losses: NDArray[np.floating], documents: NDArray[np.int64]) -> DocumentLosses:
+def by_document(losses: NDArray[np.float32], documents: NDArray[np.int64]) -> DocumentLosses:
     """Return token losses summed by document; both arrays have the same shape."""
     found, inverse, tokens = np.unique(documents, return_inverse=True, return_counts=True)
-    sums = np.bincount(inverse.ravel(), weights=losses.ravel().astype(np.float64))
+    sums = np.zeros(len(found))
+    np.add.at(sums, inverse.ravel(), losses.ravel())
     return DocumentLosses(found.astype(np.int64), tokens.astype(np.int64), sums)
 
 

@@ -1,7 +1,7 @@
 """What a trial does, as stages in order: stretches of training, and the operations between them."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeAlias
 
@@ -21,14 +21,14 @@ Stage: TypeAlias = Stretch | Prune | Quantize
 def stages_of(trial: TrialSpec, training: Training) -> tuple[Stage, ...]:
     """Return the stages of `trial`, whose stretches together reach from its start step to its end step."""
     warmup, start, end = training.warmup_steps, trial.start_step, trial.end_step
-    limits = {"uniform_loss": math.log(trial.model.vocabulary), "checked_from": warmup}
     match trial.kind:
         case TrialKind.TRUNK:
-            return (Stretch(end, partial(trunk_rate, warmup_steps=warmup), **limits),)
+            rate: Callable[[int], float] = partial(trunk_rate, warmup_steps=warmup)
         case TrialKind.DENSE:
-            return (Stretch(end, partial(branch_rate, start=start, end=end, warmup_steps=warmup), **limits),)
+            rate = partial(branch_rate, start=start, end=end, warmup_steps=warmup)
         case _:
             return tuple(_post_training(trial))
+    return (Stretch(end, rate, uniform_loss=math.log(trial.model.vocabulary), checked_from=warmup),)
 
 
 def _post_training(trial: TrialSpec) -> Iterator[Stage]:

@@ -26,5 +26,5 @@ def _mask(weights: list[Tensor], sparsity: float) -> list[Tensor]:
     mask = torch.ones_like(magnitudes)
     order = torch.argsort(magnitudes, stable=True)
     mask[order[: round(sparsity * len(magnitudes))]] = 0.0
-    parts = mask.split([weight.numel() for weight in weights])
+    parts = torch.split(mask, [weight.numel() for weight in weights])
     return [part.view_as(weight).clone() for part, weight in zip(parts, weights, strict=True)]

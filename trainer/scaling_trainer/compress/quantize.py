@@ -28,4 +28,5 @@ def quantized(weight: Tensor, quantize: Quantize) -> Tensor:
     dtype = getattr(torch, f"int{quantize.weight_bits}")
     config = IntxWeightOnlyConfig(weight_dtype=dtype, granularity=PerGroup(group_size(quantize, weight.shape[1])))
     quantize_(layer, config)
-    return layer.weight.dequantize()  # type: ignore[no-any-return, operator]
+    rounded: Tensor = layer.weight.dequantize()
+    return rounded

@@ -176,9 +176,9 @@ def _write(split: Split, found: str, folder: Path) -> None:
 @lru_cache(maxsize=4)
 def _verified(target: Path, _written: int) -> PreparedCorpus | None:
     manifest = json.loads((target / "manifest.json").read_text())
-    arrays = {name: np.memmap(target / name, dtype=np.uint8, mode="r") for name in manifest["sha256"]}
-    if any(hashlib.sha256(arrays[name]).hexdigest() != digest for name, digest in manifest["sha256"].items()):
+    if any(_sha256(target / name) != digest for name, digest in manifest["sha256"].items()):
         return None
+    arrays = {name: np.memmap(target / name, dtype=np.uint8, mode="r") for name in manifest["sha256"]}
     return PreparedCorpus(
         fingerprint=manifest["fingerprint"],
         training=arrays["training"],
@@ -186,6 +186,11 @@ def _verified(target: Path, _written: int) -> PreparedCorpus | None:
         held_out_starts=np.frombuffer(arrays["held_out_starts"], dtype=np.int64),
         dropped_documents=manifest["dropped_documents"],
     )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _opened(target: Path) -> PreparedCorpus | None:

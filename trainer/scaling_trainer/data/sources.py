@@ -64,7 +64,7 @@ def _local_files(uri: str) -> Iterator[bytes]:
     path = Path(_without_file_scheme(uri)).expanduser()
     try:
         if path.is_dir():
-            yield from _folder(uri, ((p.stat().st_size, p.read_bytes()) for p in _walk(path)))
+            yield from _folder(uri, (p.read_bytes() for p in _walk(path)))
         elif path.exists():
             yield from split_text(_text_or_refusal(uri, path.read_bytes()))
         else:
@@ -96,9 +96,7 @@ def _remote_files(uri: str) -> Iterator[bytes]:
             yield from split_text(_text_or_refusal(uri, system.cat_file(root)))
             return
         names = sorted(name for name in system.find(root) if not _is_hidden(name, root))
-        if not names:
-            raise CorpusError(f"the corpus {uri} does not exist, or has no files")
-        yield from _folder(uri, ((0, system.cat_file(name)) for name in names))
+        yield from _folder(uri, (system.cat_file(name) for name in names))
     except ImportError as error:
         raise CorpusError(f"the corpus {uri} needs a package that is not installed: {error}") from error
     except CorpusError:
@@ -111,14 +109,16 @@ def _is_hidden(name: str, root: str) -> bool:
     return any(part.startswith(".") for part in PurePosixPath(name.removeprefix(root)).parts)
 
 
-def _folder(uri: str, files: Iterator[tuple[int, bytes]]) -> Iterator[bytes]:
+def _folder(uri: str, files: Iterator[bytes]) -> Iterator[bytes]:
     seen = texts = 0
-    for _, content in files:
+    for content in files:
         seen += 1
         if not content or _why_not_text(content):
             continue
         texts += 1
         yield from split_text(content) if len(content) > WHOLE_FILE_BYTES else (content,)
+    if not seen:
+        raise CorpusError(f"the corpus {uri} does not exist, or has no files")
     if not texts:
         raise CorpusError(
             f"the corpus {uri} has no text: none of its {seen} files is non-empty UTF-8 without NUL bytes"

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scaling_api.v1alpha1.trial import ModelShape
-from scaling_trainer.models.layers import rms_norm, rotary, rotations, squared_relu
+from scaling_trainer.models.attention import causal_mask, rotary_attention, rotations
+from scaling_trainer.models.layers import rms_norm, squared_relu
 from scaling_trainer.models.matmul import Linear
 
 BASE_WIDTH = 32
@@ -34,14 +35,10 @@ class Attention(nn.Module):
         self.qkv = Linear(shape.width, 3 * shape.width)
         self.out = Linear(shape.width, shape.width)
 
-    def forward(self, x: Tensor, rotation: Tensor) -> Tensor:
+    def forward(self, x: Tensor, rotation: Tensor, mask: Tensor) -> Tensor:
         """Return what the block adds to the residual stream `x`, shape (windows * context, width)."""
-        context = rotation.shape[0]
-        qkv = self.qkv(rms_norm(x, self.gain)).view(-1, context, 3, self.heads, rotation.shape[-1] * 2)
-        q, k = rotary(qkv[:, :, :2], rotation).permute(2, 0, 3, 1, 4).unbind(0)
-        v = qkv[:, :, 2].transpose(1, 2)
-        mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.out(mixed.transpose(1, 2).reshape(x.shape))  # type: ignore[no-any-return]
+        qkv = self.qkv(rms_norm(x, self.gain))
+        return self.out(rotary_attention(qkv, rotation, mask, heads=self.heads))  # type: ignore[no-any-return]
 
 
 class MLP(nn.Module):
@@ -66,9 +63,9 @@ class Block(nn.Module):
         self.attention = Attention(shape)
         self.mlp = MLP(shape)
 
-    def forward(self, x: Tensor, rotation: Tensor) -> Tensor:
+    def forward(self, x: Tensor, rotation: Tensor, mask: Tensor) -> Tensor:
         """Return the residual stream behind the block."""
-        x = x + self.attention(x, rotation)
+        x = x + self.attention(x, rotation, mask)
         return x + self.mlp(x)  # type: ignore[no-any-return]
 
 
@@ -76,6 +73,7 @@ class Decoder(nn.Module):
     """A decoder language model. Weights are uninitialised until `initialise` or a checkpoint fills them."""
 
     rotation: Tensor
+    mask: Tensor
 
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
@@ -86,8 +84,8 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.layers))
         self.gain = nn.Parameter(torch.ones(shape.width))
         self.head = Linear(shape.width, shape.vocabulary)
-        rotation = rotations(shape.context, shape.width // shape.heads)[:, None, None, :]
-        self.register_buffer("rotation", rotation, persistent=False)
+        self.register_buffer("rotation", rotations(shape.context, shape.width // shape.heads), persistent=False)
+        self.register_buffer("mask", causal_mask(shape.context), persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return the logits of each next token.
@@ -100,7 +98,7 @@ class Decoder(nn.Module):
         """
         x = functional.embedding(tokens, self.embedding)
         for block in self.blocks:
-            x = block(x, self.rotation)
+            x = block(x, self.rotation, self.mask)
         return self.head(rms_norm(x, self.gain))  # type: ignore[no-any-return]
 
     def block_weights(self) -> dict[str, nn.Parameter]:

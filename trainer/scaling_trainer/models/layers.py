@@ -20,10 +20,11 @@ class _RMSNorm(torch.autograd.Function):
         inverse = rms.clamp_min_(SMALLEST_RMS).reciprocal_()
         normed = x * inverse
         ctx.save_for_backward(normed, inverse, gain)
-        return normed * gain
+        scaled: Tensor = normed * gain
+        return scaled
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         normed, inverse, gain = ctx.saved_tensors
         aligned = gradient * normed
@@ -38,7 +39,7 @@ def rms_norm(x: Tensor, gain: Tensor) -> Tensor:
         x: shape (tokens, width).
         gain: shape (width,).
     """
-    return _RMSNorm.apply(x, gain)  # type: ignore[no-any-return, no-untyped-call]
+    return _RMSNorm.apply(x, gain)  # type: ignore[no-any-return]
 
 
 class _SquaredReLU(torch.autograd.Function):
@@ -49,47 +50,13 @@ class _SquaredReLU(torch.autograd.Function):
         return positive * positive
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (positive,) = ctx.saved_tensors
-        return (gradient * positive).mul_(2)
+        result: Tensor = (gradient * positive).mul_(2)
+        return result
 
 
 def squared_relu(x: Tensor) -> Tensor:
     """Return max(x, 0)^2 (So et al., "Primer", 2021): a third less time than GELU, at no worse loss."""
-    return _SquaredReLU.apply(x)  # type: ignore[no-any-return, no-untyped-call]
-
-
-class _Rotary(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, rotation: Tensor) -> Tensor:
-        ctx.save_for_backward(rotation)
-        return _rotated(x, rotation)
-
-    @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (rotation,) = ctx.saved_tensors
-        return _rotated(gradient, rotation.conj()), None
-
-
-def _rotated(x: Tensor, rotation: Tensor) -> Tensor:
-    pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)))
-    return torch.view_as_real(pairs * rotation).flatten(-2)
-
-
-def rotary(x: Tensor, rotation: Tensor) -> Tensor:
-    """Return x with each pair of neighbouring channels turned by its position's angle (Su et al., 2021).
-
-    Args:
-        x: shape (..., context, ..., channels).
-        rotation: unit complex numbers that broadcast to (..., context, ..., channels / 2).
-    """
-    return _Rotary.apply(x, rotation)  # type: ignore[no-any-return, no-untyped-call]
-
-
-def rotations(context: int, channels: int) -> Tensor:
-    """Return the complex unit numbers of `context` positions, shape (context, channels / 2)."""
-    frequencies = 10_000.0 ** (-torch.arange(0, channels, 2, dtype=torch.float64) / channels)
-    angles = torch.outer(torch.arange(context, dtype=torch.float64), frequencies)
-    return torch.polar(torch.ones_like(angles), angles).to(torch.complex64)
+    return _SquaredReLU.apply(x)  # type: ignore[no-any-return]

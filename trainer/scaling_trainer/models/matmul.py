@@ -16,12 +16,14 @@ from torch.nn import functional
 
 _SMALLEST_PRODUCT = 1 << 20
 """Multiply-adds below which the 10 microseconds of a oneDNN call outweigh its kernels (measured: 512 x 24 x 72)."""
+_SMALLEST_GRADIENT = 1 << 21
+"""The same for a weight's gradient, a product of two transposed matrices."""
 
 
 @cache
 def prefers_onednn() -> bool:
     """Say whether large fp32 products are faster by oneDNN on this processor."""
-    if torch.backends.cpu.get_cpu_capability() != "AVX512" or not torch.backends.mkldnn.is_available():
+    if torch.backends.cpu.get_cpu_capability() != "AVX512" or not torch._C._has_mkldnn:
         return False
     try:
         return "GenuineIntel" not in Path("/proc/cpuinfo").read_text()
@@ -29,24 +31,32 @@ def prefers_onednn() -> bool:
         return False
 
 
-def product(x: Tensor, y: Tensor) -> Tensor:
-    """Return x @ y.T for x of shape (m, k) and y of shape (n, k), of any strides. It has no gradient."""
-    if x.device.type == "cpu" and x.numel() * y.shape[0] >= _SMALLEST_PRODUCT and prefers_onednn():
-        return torch.ops.mkldnn._linear_pointwise.default(x, y, None, "none", [], "")  # type: ignore[no-any-return]
-    return x @ y.T
+def _product(x: Tensor, y: Tensor) -> Tensor:
+    """Return x @ y.T by oneDNN, for x of shape (m, k) and y of shape (n, k), of any strides."""
+    result: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, y, None, "none", [], "")
+    return result
+
+
+def _weight_gradient(x: Tensor, gradient: Tensor) -> Tensor:
+    """Return gradient.T @ x. oneDNN is up to twice as fast with the larger side second."""
+    if x.shape[1] * gradient.numel() < _SMALLEST_GRADIENT:
+        return gradient.T @ x
+    if gradient.shape[1] > x.shape[1]:
+        return _product(x.T, gradient.T).T
+    return _product(gradient.T, x.T)
 
 
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return product(x, weight)
+        return _product(x, weight)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         x, weight = ctx.saved_tensors
-        return product(gradient, weight.T), product(gradient.T, x.T)
+        return _product(gradient, weight.T), _weight_gradient(x, gradient)
 
 
 class Linear(nn.Linear):
@@ -57,6 +67,6 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x @ weight.T."""
-        if prefers_onednn() and x.device.type == "cpu":
-            return _Linear.apply(x, self.weight)  # type: ignore[no-any-return, no-untyped-call]
+        if x.device.type == "cpu" and len(x) * self.weight.numel() >= _SMALLEST_PRODUCT and prefers_onednn():
+            return _Linear.apply(x, self.weight)  # type: ignore[no-any-return]
         return functional.linear(x, self.weight)

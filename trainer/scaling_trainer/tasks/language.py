@@ -68,7 +68,7 @@ def evaluate_tokens(model: Decoder, windows: EvaluationWindows, *, chunk_tokens:
     """Return the loss of every token of `windows`, computed `chunk_tokens` at a time."""
     tokens = torch.from_numpy(windows.tokens).to(torch.int64)
     losses, correct = [], []
-    for chunk in tokens.split(max(1, chunk_tokens // model.shape.context)):
+    for chunk in torch.split(tokens, max(1, chunk_tokens // model.shape.context)):
         logits = model(chunk[:, :-1].flatten())
         targets = chunk[:, 1:].flatten()
         losses.append(functional.cross_entropy(logits, targets, reduction="none").view(len(chunk), -1))

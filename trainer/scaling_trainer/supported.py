@@ -1,0 +1,105 @@
+"""What this version trains, and what of an experiment has no meaning on one machine. Needs no torch."""
+
+from collections.abc import Iterator
+
+from scaling_api.problems import Problem
+from scaling_api.v1alpha1.compression import Pipeline, PruneMethod
+from scaling_api.v1alpha1.experiment import ExperimentSpec
+from scaling_api.v1alpha1.sweep import Strategy
+from scaling_api.v1alpha1.training import Precision
+
+TASKS = ("language",)
+PRUNE_METHODS = (PruneMethod.GLOBAL_MAGNITUDE, PruneMethod.LAYER_MAGNITUDE)
+
+
+def unsupported(spec: ExperimentSpec) -> tuple[Problem, ...]:
+    """Return one problem for each thing that `spec` asks for and the local trainer cannot do, in the spec's order."""
+    return (*_task(spec), *_compression(spec), *_compute(spec), *_precision(spec), *_budget(spec), *_suspend(spec))
+
+
+def unused(spec: ExperimentSpec) -> tuple[str, ...]:
+    """Return a sentence for each setting that only a cluster has a use for; trials run on this machine's CPU."""
+    return tuple(_unused(spec))
+
+
+def _task(spec: ExperimentSpec) -> Iterator[Problem]:
+    if spec.task.name not in TASKS:
+        yield Problem(f"spec.task.{spec.task.name}", f"this task cannot be trained yet; {', '.join(TASKS)} can")
+
+
+def _compression(spec: ExperimentSpec) -> Iterator[Problem]:
+    for index, pipeline in enumerate(spec.sweep.compression):
+        yield from _stages(pipeline, f"spec.sweep.compression[{index}]")
+
+
+def _stages(pipeline: Pipeline, path: str) -> Iterator[Problem]:
+    for index, stage in enumerate(pipeline.stages):
+        here = f"{path}.stages[{index}]"
+        if stage.prune and stage.prune.method not in PRUNE_METHODS:
+            allowed = ", ".join(PRUNE_METHODS)
+            yield Problem(f"{here}.prune.method", f"{stage.prune.method} is not implemented yet; use one of {allowed}")
+        if stage.quantize and stage.quantize.activation_bits is not None:
+            yield Problem(
+                f"{here}.quantize.activationBits",
+                "quantized activations are not implemented yet; leave it out to quantize weights alone",
+            )
+        if stage.quantize and stage.quantize.aware is not None:
+            yield Problem(
+                f"{here}.quantize.aware",
+                "quantization-aware training is not implemented yet; leave it out to quantize after training",
+            )
+        if stage.distill:
+            yield Problem(f"{here}.distill", "distillation is not implemented yet; use prune, finetune, quantize")
+
+
+def _compute(spec: ExperimentSpec) -> Iterator[Problem]:
+    for index, level in enumerate(spec.sweep.compute):
+        here = f"spec.sweep.compute[{index}]"
+        if level.workers > 1:
+            yield Problem(
+                f"{here}.workers", f"the local executor trains each model with one process, found {level.workers}"
+            )
+        elif level.strategy is not Strategy.DDP:
+            yield Problem(
+                f"{here}.strategy", f"{level.strategy} shares a model among workers, and there is one; leave it out"
+            )
+
+
+def _precision(spec: ExperimentSpec) -> Iterator[Problem]:
+    if spec.training.precision is not Precision.FP32:
+        yield Problem(
+            "spec.training.precision",
+            f"the local executor trains on the CPU, in FP32 alone, found {spec.training.precision}",
+        )
+
+
+def _budget(spec: ExperimentSpec) -> Iterator[Problem]:
+    for name in ("accelerator_hours", "cost", "training_flops", "wall_time"):
+        if getattr(spec.budget, name) is not None:
+            first, *rest = name.split("_")
+            camel = first + "".join(map(str.title, rest))
+            yield Problem(f"spec.budget.{camel}", "the local executor does not stop at a budget yet; leave it out")
+
+
+def _suspend(spec: ExperimentSpec) -> Iterator[Problem]:
+    if spec.suspend:
+        yield Problem("spec.suspend", "true is for a cluster, to plan and wait; here `scaling plan` does that")
+
+
+def _unused(spec: ExperimentSpec) -> Iterator[str]:
+    execution = spec.execution
+    if execution.pools:
+        names = ", ".join(pool.name for pool in execution.pools)
+        yield f"spec.execution.pools ({names}) is for a cluster: trials run on this machine's CPU, one thread each."
+    settings = {
+        "env": execution.env,
+        "image": execution.image,
+        "priorityClassName": execution.priority_class_name,
+        "queueName": execution.queue_name,
+        "storage": execution.storage,
+    }
+    for name, value in settings.items():
+        if value:
+            yield f"spec.execution.{name} is for a cluster and has no effect here."
+    if spec.ttl_seconds_after_finished is not None:
+        yield "spec.ttlSecondsAfterFinished is for a cluster and has no effect here."
