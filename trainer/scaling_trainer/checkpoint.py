@@ -35,8 +35,8 @@ __all__ = [
     "CheckpointCorruptError",
     "CheckpointMissingError",
     "LoadedCheckpoint",
+    "check_checkpoint",
     "load_checkpoint",
-    "read_step",
     "save_checkpoint",
 ]
 
@@ -126,12 +126,16 @@ def load_checkpoint(folder: Path) -> LoadedCheckpoint:
             manifest = newer  # it was replaced between reading its manifest and its files
 
 
-def read_step(folder: Path) -> int | None:
-    """Return the step of the checkpoint in `folder`, or None where there is none to read. Its files are not checked."""
-    try:
-        return _read_manifest(folder).step
-    except (CheckpointMissingError, CheckpointCorruptError):
-        return None
+def check_checkpoint(folder: Path) -> None:
+    """Do nothing if `folder` has a checkpoint whose files' hashes are right. Needs no torch.
+
+    Raises:
+        CheckpointMissingError: there is no checkpoint in the folder.
+        CheckpointCorruptError: a file is missing, or differs from what was written; the message says which.
+    """
+    manifest = _read_manifest(folder)
+    for file in (manifest.tensors, manifest.notes):
+        _checked(folder, file)
 
 
 def _loaded(folder: Path, manifest: _Manifest) -> LoadedCheckpoint:

@@ -1,11 +1,14 @@
 """The results folder of one experiment.
 
-experiment.json          the experiment, as it was last run
-plan.json                the plan, where the command has written it
-journal/<epoch>.jsonl    what was begun and what came of it; one file a run
-trials/<id>/             a trial's checkpoints and measurements
-logs/                    what the lanes' processes printed
-lock                     held while a run is going on, by its processes
+    experiment.json          the experiment, as it was last run
+    plan.json                the plan, where the command has written it
+    journal/<epoch>.jsonl    what was begun and what came of it; one file a run
+    trials/<id>/             a trial's checkpoints and measurements
+    corpus/                  the text, prepared for training
+    logs/                    what the lanes' processes printed
+    lock                     held while a run is going on, by its processes
+
+Files that others have put there are left alone, and so is the corpus, when an experiment starts afresh.
 """
 
 import contextlib
@@ -214,7 +217,7 @@ def _refuse_foreign(path: Path, name: str) -> None:
         return
     entries = {entry.name for entry in path.iterdir()}
     if _EXPERIMENT not in entries:
-        if entries - {_LOCK, "journal", "trials", "logs"} or any((path / "journal").glob("*")):
+        if entries - {_LOCK, "journal", "trials", "logs", "corpus"} or any((path / "journal").glob("*")):
             raise ResultsFolderError(
                 f"{path} holds other files and no results (it has no {_EXPERIMENT}). Choose another folder, or an "
                 "empty one."

@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 
 from scaling_api.v1alpha1.trial import Checkpoint, Timings, TrialMetrics, TrialSpec, TrialStatus
+from scaling_trainer.checkpoint import check_checkpoint
 from scaling_trainer.context import TrialContext
 from scaling_trainer.durable import write_whole
-from scaling_trainer.errors import CheckpointCorruptError, CheckpointMissingError
 
 
 class UserMistakeError(ValueError):
@@ -77,14 +77,20 @@ class Script:
             file.write(line)
 
     def resume(self) -> tuple[int, str]:
-        own = self.checkpoint / "manifest.json"
-        if own.exists():
-            return self._load(own)
-        parents = [self._load(self._parent(id_) / "manifest.json")[1] for id_ in self.trial.parents]
+        if (self.checkpoint / "manifest.json").exists():
+            return self._load(self.checkpoint)
+        parents = [self._load(self._parent(id_))[1] for id_ in self.trial.parents]
         return self.trial.start_step, "".join(parents)
 
     def save(self, step: int, state: str) -> None:
-        write_whole(self.checkpoint / "manifest.json", json.dumps([step, state]).encode())
+        content = {"tensors": b"", "notes": json.dumps([step, state]).encode()}
+        manifest: dict[str, object] = {"format": 1, "step": step}
+        for kind, suffix in (("tensors", "safetensors"), ("notes", "json")):
+            sha256 = hashlib.sha256(content[kind]).hexdigest()
+            name = f"{kind}-{sha256[:16]}.{suffix}"
+            write_whole(self.checkpoint / name, content[kind])
+            manifest[kind] = {"name": name, "sha256": sha256, "size": len(content[kind])}
+        write_whole(self.checkpoint / "manifest.json", json.dumps(manifest).encode())
         if "bytes" in self.words:
             write_whole(self.checkpoint / "ballast", bytes(int(self.words["bytes"])))
 
@@ -98,13 +104,10 @@ class Script:
     def _parent(self, id_: str) -> Path:
         return self.root / "trials" / id_ / "checkpoint"
 
-    def _load(self, path: Path) -> tuple[int, str]:
-        try:
-            step, state = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            raise CheckpointMissingError(path.parent, f"There is no checkpoint in {path.parent}.") from None
-        except ValueError:
-            raise CheckpointCorruptError(path.parent, f"The checkpoint file {path} has a wrong hash.") from None
+    def _load(self, folder: Path) -> tuple[int, str]:
+        check_checkpoint(folder)
+        notes = json.loads((folder / "manifest.json").read_bytes())["notes"]["name"]
+        step, state = json.loads((folder / notes).read_bytes())
         return step, state
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from scaling_trainer.checkpoint import load_checkpoint, read_step, save_checkpoint
+from scaling_trainer.checkpoint import check_checkpoint, load_checkpoint, save_checkpoint
 from scaling_trainer.errors import CheckpointCorruptError, CheckpointMissingError
 
 STATE = {"w": torch.arange(12, dtype=torch.float32).reshape(3, 4), "scalar": torch.tensor(1.5, dtype=torch.float64)}
@@ -70,7 +70,8 @@ def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(CheckpointMissingError, match=f"no checkpoint in {folder}.*[Rr]un the experiment again"):
             load_checkpoint(folder)
-        assert read_step(folder) is None
+        with pytest.raises(CheckpointMissingError):
+            check_checkpoint(folder)
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "swap"])
@@ -93,6 +94,8 @@ def test_damage_names_the_file_and_what_to_do(tmp_path: Path, kind: str, damage:
     assert str(path) in str(caught.value)
     assert f"Remove the folder {folder}" in str(caught.value)
     assert caught.value.folder == folder
+    with pytest.raises(CheckpointCorruptError):
+        check_checkpoint(folder)
 
 
 @pytest.mark.parametrize("manifest", [b"", b"{", b"[]", b'{"format": 1}', b"\xff\xfe", b'{"format": 2, "step": 1}'])

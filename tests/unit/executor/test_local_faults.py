@@ -258,7 +258,7 @@ def test_a_parents_lost_checkpoint_is_made_again(tmp_path: Path, damage: str) ->
     before = found_losses(tmp_path)
     for name in (A, B):
         manifest = tmp_path / "trials" / name / "checkpoint" / "manifest.json"
-        manifest.unlink() if damage == "missing" else manifest.write_text("x")
+        manifest.unlink() if damage == "missing" else manifest.write_text("{}")
     run = Run(tmp_path, chain())
     outcome = run()
     assert outcome.stopped is None
@@ -284,17 +284,20 @@ def test_a_parent_that_gives_other_numbers_the_second_time_is_told_and_not_belie
 
 def test_a_trials_own_damaged_checkpoint_is_discarded_and_said(tmp_path: Path) -> None:
     def stop(event: Event) -> None:
-        if isinstance(event, TrialProgress) and event.step > 2:
+        if isinstance(event, TrialProgress) and event.step > 5:
             os.kill(os.getpid(), signal.SIGTERM)
 
     trials = [trial("a", steps=10)]
-    assert Run(tmp_path, trials, "pause=0.1 every=1", on_event=stop)().interrupted
-    (tmp_path / "trials" / A / "checkpoint" / "manifest.json").write_text("damaged")
+    assert Run(tmp_path, trials, "pause=0.1 every=4", on_event=stop)().interrupted
+    (notes,) = (tmp_path / "trials" / A / "checkpoint").glob("notes-*")
+    notes.write_bytes(notes.read_bytes().replace(b"[", b" "))
     run = Run(tmp_path, trials)
     outcome = run()
     assert outcome.records[A].status.state is TrialState.SUCCEEDED
     (notice,) = [e.message for e in run.events if isinstance(e, Notice)]
-    assert "has a wrong hash. It was removed, and the trial starts over" in notice
+    assert "has SHA-256" in notice
+    assert "It was removed, and its trial does that work again" in notice
+    assert [e.resumed for e in run.events if isinstance(e, TrialStarted)] == [False]
     assert found_losses(tmp_path) == expected_losses(tmp_path, trials)
 
 

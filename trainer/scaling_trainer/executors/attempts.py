@@ -10,15 +10,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from scaling_api.v1alpha1.execution import Execution
 from scaling_api.v1alpha1.status import TrialState
 from scaling_api.v1alpha1.trial import Failure, FailureClass, TrialRecord, TrialSpec, TrialStatus
+from scaling_trainer.checkpoint import MANIFEST, check_checkpoint
+from scaling_trainer.errors import CheckpointError
 from scaling_trainer.executors.base import AttemptFailed, Event, Notice, TrialEnded, TrialStarted
 from scaling_trainer.executors.failures import failure
 from scaling_trainer.executors.schedule import Schedule
 from scaling_trainer.journal import AttemptEnded, AttemptStarted
 from scaling_trainer.results import ResultsFolder
+
+_STARTS_OVER: Final = "It was removed, and its trial does that work again; the numbers will be the same."
 
 
 class RunStoppedError(Exception):
@@ -76,8 +81,7 @@ class Attempts:
         number = self._results.attempts(trial.id) + self._numbers[trial.id]
         self._running[lane] = Attempt(trial, number)
         self._results.append(AttemptStarted(trial=trial.id, attempt=number, lane=lane, at=_now()))
-        has_checkpoint = any(self._results.trial_folder(trial.id).glob("**/manifest.json"))
-        self._unpublished.append(TrialStarted(trial, number, lane, resumed=has_checkpoint))
+        self._unpublished.append(TrialStarted(trial, number, lane, resumed=self._has_checkpoint(trial)))
 
     def returned(self, lane: int, status: TrialStatus, *, seconds: float) -> None:
         """End an attempt whose function returned."""
@@ -138,6 +142,18 @@ class Attempts:
         for event in events:
             self._on_event(event)
 
+    def _has_checkpoint(self, trial: TrialSpec) -> bool:
+        """Whether an earlier attempt has left a checkpoint to go on from; a damaged one is discarded."""
+        found = False
+        for manifest in list(self._results.trial_folder(trial.id).glob(f"*/{MANIFEST}")):
+            try:
+                check_checkpoint(manifest.parent)
+                found = True
+            except CheckpointError as error:
+                shutil.rmtree(manifest.parent)
+                self._unpublished.append(Notice(f"{error.fact} {_STARTS_OVER}"))
+        return found
+
     def _try_again(self, lane: int, why: Failure) -> None:
         attempt = self._end(lane, TrialStatus(state=TrialState.PENDING, failure=why))
         self._unpublished.append(AttemptFailed(attempt.trial, attempt.number, why))
@@ -182,12 +198,11 @@ class Attempts:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(checkpoint)
         self._try_again(lane, why.model_copy(update={"failure_class": FailureClass.INFRASTRUCTURE}))
-        if owner == trial.id:
-            what = "It was removed, and the trial starts over"
-        else:
+        what = _STARTS_OVER
+        if owner != trial.id:
             self._schedule.reopen(owner)
-            what = f"The trial {owner}, which leaves it there, is run again"
-        self._unpublished.append(Notice(f"{why.message} {what}; its numbers will be the same."))
+            what = f"The trial {owner}, which leaves it there, is run again; its numbers will be the same."
+        self._unpublished.append(Notice(f"{why.message} {what}"))
         return True
 
     def _owner(self, checkpoint: Path, candidates: Iterable[str]) -> str | None:

@@ -5,8 +5,9 @@ branch to pipeline, comes first: lanes then run out of work together, not one af
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from enum import Enum, auto
+from heapq import heapify, heappop, heappush
 from typing import Final
 
 from scaling_api.v1alpha1.trial import TrialKind, TrialSpec
@@ -53,8 +54,9 @@ class Schedule:
                     raise ValueError(f"trial {trial.id} starts from {parent}, which is not in the plan")
                 self._children[parent].append(trial.id)
         self._speeds = _Speeds()
-        self._paths = self._longest_paths()
         self._ready = {id_ for id_ in self._trials if self._is_ready(id_)}
+        self._queue: list[tuple[float, str]] = []
+        self._count_paths()
 
     def __contains__(self, trial_id: str) -> bool:
         return trial_id in self._trials
@@ -71,28 +73,28 @@ class Schedule:
 
     def take(self) -> TrialSpec | None:
         """Return the trial to run now, from here on running; None where all others wait for one that runs."""
-        if not self._ready:
-            return None
-        chosen = max(self._ready, key=lambda id_: (self._paths[id_], id_))
-        self._ready.remove(chosen)
-        self._states[chosen] = _State.RUNNING
-        return self._trials[chosen]
+        while self._queue:
+            _, chosen = heappop(self._queue)
+            if chosen in self._ready:  # else it has become unready since it was queued
+                self._ready.remove(chosen)
+                self._states[chosen] = _State.RUNNING
+                return self._trials[chosen]
+        return None
 
     def finish(self, trial_id: str, *, seconds: float | None = None) -> None:
         """Count a trial as done: its children may run. With `seconds`, refine the estimates of others of its kind."""
         self._states[trial_id] = _State.DONE
         self._ready.discard(trial_id)
-        self._ready.update(child for child in self._children[trial_id] if self._is_ready(child))
+        self._queue_ready(self._children[trial_id])
         if seconds is not None:
             kind = self._trials[trial_id].kind
             if self._speeds.add(kind, seconds=seconds, estimate=self._estimates[trial_id]):
-                self._paths = self._longest_paths()
+                self._count_paths()
 
     def put_back(self, trial_id: str) -> None:
         """Let a running trial wait again."""
         self._states[trial_id] = _State.WAITING
-        if self._is_ready(trial_id):
-            self._ready.add(trial_id)
+        self._queue_ready([trial_id])
 
     def reopen(self, trial_id: str) -> None:
         """Let a trial that is done run again: its checkpoint is lost. Children that have not begun wait for it."""
@@ -115,6 +117,12 @@ class Schedule:
         are_done = all(self._states.get(parent, _State.DONE) is _State.DONE for parent in parents)
         return are_done and self._states[trial_id] is _State.WAITING
 
+    def _queue_ready(self, trial_ids: Iterable[str]) -> None:
+        for id_ in trial_ids:
+            if self._is_ready(id_):
+                self._ready.add(id_)
+                heappush(self._queue, (-self._paths[id_], id_))
+
     def _descendants(self, trial_id: str) -> Iterator[str]:
         found = dict.fromkeys(self._children[trial_id])
         pending = list(found)
@@ -125,10 +133,13 @@ class Schedule:
             found.update(dict.fromkeys(fresh))
             pending += fresh
 
-    def _longest_paths(self) -> dict[str, float]:
+    def _count_paths(self) -> None:
+        """Find the longest remaining paths by the latest speeds, and queue what is ready by them."""
         trials = tuple(self._trials.values())
         seconds = {trial.id: self._estimates[trial.id] * self._speeds.factor(trial.kind) for trial in trials}
-        return remaining_path_seconds(trials, seconds)
+        self._paths = remaining_path_seconds(trials, seconds)
+        self._queue = [(-self._paths[id_], id_) for id_ in self._ready]
+        heapify(self._queue)
 
 
 class _Speeds:
