@@ -1,23 +1,28 @@
 """From a valid experiment to its plan, with what it will take on this machine."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from scaling_api.problems import InvalidExperimentError
+from scaling_api.problems import InvalidExperimentError, Problem
 from scaling_api.v1alpha1 import ExperimentSpec, ScalingExperiment
 from scaling_api.v1alpha1.trial import TrialSpec
 from scaling_cli.errors import CommandError
 from scaling_cli.experiments import LoadedExperiment
+from scaling_laws.analysis import JOINT, LINEAR
 from scaling_laws.design.corpora import PYTHON_CORPUS_FINGERPRINT
 from scaling_laws.design.cost import Estimate, estimate
 from scaling_laws.design.plan import Plan, plan_trials
+from scaling_laws.forms import form_names
 
 if TYPE_CHECKING:
     from scaling_api.v1alpha1.task import Corpus
 
+FEWEST_POINTS = 8
+"""That a law of five coefficients is fitted on."""
 INSTALL_TRAINER = "install it with: pip install 'scaling-operator[trainer]'"
 
 
@@ -77,6 +82,7 @@ def plan_as_json(local: LocalPlan) -> dict[str, Any]:
             "cost": local.estimate.cost,
         },
         "leftOut": list(plan.left_out),
+        "notes": list(notes_on(local)),
         "trials": [trial.model_dump(mode="json") for trial in plan.trials],
     }
 
@@ -89,8 +95,45 @@ def kinds_of(trials: Sequence[TrialSpec]) -> dict[str, int]:
 def _refuse_unsupported(loaded: LoadedExperiment) -> None:
     from scaling_trainer.supported import unsupported
 
-    if problems := unsupported(loaded.experiment.spec):
+    spec = loaded.experiment.spec
+    if problems := (*unsupported(spec), *_unknown_forms(spec)):
         raise loaded.source.error(problems)
+
+
+def _unknown_forms(spec: ExperimentSpec) -> Iterator[Problem]:
+    """Yield the laws that would be refused after all training, whatever it gave."""
+    known = (*form_names(), JOINT)
+    for index, law in enumerate(spec.laws):
+        if law.form not in known:
+            near = get_close_matches(law.form, known, n=1)
+            advice = f"did you mean {near[0]}?" if near else f"the forms are {', '.join(known)}"
+            yield Problem(f"spec.laws[{index}].form", f"there is no form {law.form}; {advice}")
+        elif law.features and law.form != LINEAR:
+            yield Problem(f"spec.laws[{index}].features", f"features are for the form {LINEAR}, not for {law.form}")
+
+
+def notes_on(local: LocalPlan) -> tuple[str, ...]:
+    """Return sentences on what will not work out, or has no effect, before anything is spent."""
+    from scaling_trainer.supported import unused
+
+    return (*unused(local.experiment.spec), *_hopeless_laws(local))
+
+
+def _hopeless_laws(local: LocalPlan) -> Iterator[str]:
+    laws = [law.name for law in local.experiment.spec.laws if law.form != LINEAR]
+    dense = local.plan.dense
+    axes = (("N", {t.parameters.matmul for t in dense}), ("D", {t.tokens for t in dense}))
+    for axis, values in axes if laws else ():
+        if len(values) == 1:
+            yield (
+                f"All dense points have {axis} = {values.pop():,}: how the loss depends on {axis} cannot be told, and "
+                f"{', '.join(laws)} will be refused. Add values of {axis} to the sweep."
+            )
+    if laws and len(dense) < FEWEST_POINTS:
+        yield (
+            f"The sweep has {len(dense)} dense points; {', '.join(laws)} needs at least {FEWEST_POINTS}. Add sizes, "
+            "token counts or seeds."
+        )
 
 
 def _corpus_fingerprint(spec: ExperimentSpec) -> str:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,14 +72,15 @@ class Run:
 _WITH_RESULT = frozenset((TrialState.SUCCEEDED, TrialState.CACHED))
 
 
-def execute(local: LocalPlan, folder: Path, *, fresh: bool, on_open: Callable[[int], None]) -> Run:
+def execute(local: LocalPlan, folder: Path, *, fresh: bool, on_open: Callable[[int, Sequence[str]], None]) -> Run:
     """Run a plan in a results folder, go on from what is there, and fit the laws.
 
     Args:
         local: the plan.
         folder: made where it does not exist.
         fresh: remove what earlier runs left.
-        on_open: called once the folder is ours, with the number of trials that need not be repeated.
+        on_open: called once the folder is ours, with the number of trials that need not be repeated, and with
+            sentences on what in the folder could not be read.
 
     Raises:
         CommandError: the folder or the corpus cannot be used.
@@ -93,7 +94,7 @@ def execute(local: LocalPlan, folder: Path, *, fresh: bool, on_open: Callable[[i
             if fresh:
                 _forget(folder)
             reused = _reusable(local, results)
-            on_open(len(reused))
+            on_open(len(reused), results.warnings)
             results.write_file(PLAN_FILE, json_text(plan_as_json(local)).encode())
             _check_corpus(local, folder)
             outcome = _train(local, results, finished=reused)

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -38,9 +39,7 @@ def run(
     local = plan_locally(load_experiment(file))
     require_trainer()
     folder = out or Path("results") / local.experiment.metadata.name
-    ended = execute(
-        local, folder, fresh=fresh, on_open=lambda reused: _announce(local, folder, reused, as_json=as_json)
-    )
+    ended = execute(local, folder, fresh=fresh, on_open=partial(_announce, local, folder, as_json=as_json))
     if not as_json:
         _show(ended)
     report = _report(ended)
@@ -54,7 +53,7 @@ def run(
     _end(ended, again=f"scaling run {shlex.quote(file)}{f' --out {shlex.quote(str(out))}' if out else ''}")
 
 
-def _announce(local: "LocalPlan", folder: Path, reused: int, *, as_json: bool) -> None:
+def _announce(local: "LocalPlan", folder: Path, reused: int, warnings: Sequence[str], *, as_json: bool) -> None:
     """Say what will be done before it is; with --json standard output belongs to the document."""
     from scaling_cli.show.console import messages, output
     from scaling_cli.show.numbers import some
@@ -63,6 +62,8 @@ def _announce(local: "LocalPlan", folder: Path, reused: int, *, as_json: bool) -
     console = messages() if as_json else output()
     for block in () if as_json else plan_blocks(local):
         console.print(block)
+    for warning in warnings:
+        messages().print(warning, style="yellow", soft_wrap=True)
     if reused:
         rest = len(local.plan.trials) - reused
         console.print(f"{some(reused, 'finished trial')} reused, {rest:,} to run.", style="green")

@@ -26,12 +26,15 @@ def plan_blocks(local: "LocalPlan") -> "Iterator[RenderableType]":
     """Yield the plan: what it takes, its sizes and tokens, what is left out."""
     from rich.text import Text
 
+    from scaling_cli.planning import notes_on
+
     yield Text.assemble((local.experiment.metadata.name, "bold"), f", {_sweep(local)}")
     yield _summary(local)
     yield _sizes(local.plan.dense)
     yield from (Text(f"Left out: {sentence}.", style="yellow") for sentence in local.plan.left_out[:_SENTENCES])
     if (more := len(local.plan.left_out) - _SENTENCES) > 0:
         yield Text(f"Left out: {some(more, 'more combination')}; see --json.", style="yellow")
+    yield from (Text(sentence, style="yellow") for sentence in notes_on(local))
 
 
 def _sweep(local: "LocalPlan") -> str:
@@ -70,7 +73,7 @@ def _summary(local: "LocalPlan") -> "Table":
 
 
 def _sizes(dense: "Sequence[TrialSpec]") -> "Table":
-    table = new_table("N", "layers", "width", "D", "D/N", "FLOPs of the largest", left=("D",))
+    table = new_table("N", "layers", "width", "D", "D/N", "largest C", left=("D",))
     ordered = sorted(dense, key=lambda trial: (trial.parameters.matmul, trial.model.layers, trial.tokens))
     for _, group in groupby(ordered, key=lambda trial: (trial.parameters.matmul, trial.model.layers)):
         trials = list(group)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _QUIET_S = 30.0
 """Between lines where there is no terminal."""
 _LANES_SHOWN = 8
-_BAR_WIDTH = 32
+_BAR_WIDTH = 60
 
 
 @contextmanager
@@ -70,11 +70,12 @@ def headline(progress: RunProgress, elapsed_s: float) -> str:
 def _screen(progress: RunProgress, begin: float) -> "Group":
     from rich.console import Group
     from rich.progress_bar import ProgressBar
-    from rich.text import Text
+    from rich.table import Table
 
-    elapsed = time.monotonic() - begin
-    bar = ProgressBar(total=1.0, completed=progress.fraction, width=_BAR_WIDTH)
-    return Group(bar, Text(headline(progress, elapsed)), _lanes(progress))
+    head = Table.grid()
+    head.add_row(ProgressBar(total=1.0, completed=progress.fraction, width=_BAR_WIDTH))
+    head.add_row(headline(progress, time.monotonic() - begin))
+    return Group(head, _lanes(progress))
 
 
 def _lanes(progress: RunProgress) -> "Table":

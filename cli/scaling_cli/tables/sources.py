@@ -42,8 +42,8 @@ def open_rows(table: str) -> Iterator[RowSource]:
     """
     name = "standard input" if table == "-" else table
     try:
-        with _open_bytes(table) as stream:
-            yield _source(stream, path=table, name=name)
+        with _open_bytes(table) as stream, _as_text(stream) as lines:
+            yield _source(stream, lines, path=table, name=name)
     except FileNotFoundError:
         raise CommandError(f"{name}: there is no such file.") from None
     except UnicodeDecodeError as error:
@@ -67,7 +67,16 @@ def _open_bytes(table: str) -> Iterator[BufferedReader]:
             yield stream
 
 
-def _source(stream: BufferedReader, *, path: str, name: str) -> RowSource:
+@contextmanager
+def _as_text(stream: BufferedReader) -> Iterator[TextIOWrapper]:
+    lines = TextIOWrapper(cast(IO[bytes], stream), encoding="utf-8-sig", newline="")
+    try:
+        yield lines
+    finally:
+        lines.detach()  # the stream is closed by whom it belongs to
+
+
+def _source(stream: BufferedReader, lines: TextIOWrapper, *, path: str, name: str) -> RowSource:
     start = stream.peek(4096)[:4096]
     if start[:4] == b"PAR1":
         from scaling_cli.tables.parquet import ParquetRows
@@ -80,7 +89,6 @@ def _source(stream: BufferedReader, *, path: str, name: str) -> RowSource:
     text = start.decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
     if not text:
         raise CommandError(f"{name}: the file is empty.")
-    lines = TextIOWrapper(cast(IO[bytes], stream), encoding="utf-8-sig", newline="")
     if text[0] == "[":
         return ObjectRows(_array(lines, name=name), row_word="row", name=name)
     if text[0] == "{":
