@@ -42,7 +42,9 @@ def kubectl() -> Iterator[Kubectl]:
     if reason := why_not():
         pytest.skip(reason)
     for name in CRDS:
-        run_kubectl("apply", "--server-side", "-f", str(REPOSITORY / f"crds/{name}.yaml"), is_checked=True)
+        run_kubectl(
+            "apply", "--server-side", "--force-conflicts", "-f", str(REPOSITORY / f"crds/{name}.yaml"), is_checked=True
+        )
     crds = [f"crd/{name}.scalinglaws.dev" for name in CRDS]
     run_kubectl("wait", "--for=condition=Established", "--timeout=30s", *crds, is_checked=True)
     namespace = f"scaling-api-{os.getpid()}"

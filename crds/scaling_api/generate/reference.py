@@ -20,7 +20,8 @@ Group `scalinglaws.dev`, version `v1alpha1`. `kubectl explain scalingexperiment.
   `1e17`, `1_000`. *Bytes* also take `Ki`, `Mi`, `Gi`, `Ti`. FLOPs and money are plain numbers, such as `1e17` or
   `100000000000000000`. All mean the same through `scaling`, `kubectl` and any client that reads YAML 1.2; a YAML 1.1
   reader takes `1e17` for text, which is fine for a count: for FLOPs write `1.0e+17`.
-* **Strict.** Unknown fields are refused, text is no number, and a field set to null is a field left out.
+* **Strict.** Unknown fields are refused, text is no number, and a field set to null is a field left out (but
+  `kubectl apply --server-side` takes null only for fields that have a default, and for `ttlSecondsAfterFinished`).
 * **Lists.** A list "by name" may not have two items of one name; server-side apply merges it item by item.
 * **Required** fields are marked with \\*. Every other field may be left out.
 """

@@ -40,8 +40,10 @@ class ExperimentSpec(ApiModel):
     """Where trials run, and how failures are met."""
     suspend: bool = False
     """True stops the cluster and keeps the results; true from the start only plans."""
-    ttl_seconds_after_finished: Annotated[Int, Field(ge=0, le=10**9)] | None = None
-    """Removes the experiment and its records this long after its end, never what is in storage."""
+    ttl_seconds_after_finished: Annotated[Int, Field(ge=0, le=10**9)] | None = Field(
+        default=None, json_schema_extra={"nullable": True}
+    )
+    """Removes the experiment and its records this long after its end, never what is in storage; null: never."""
 
     @rule(
         "self.sweep.compute.all(level, !has(level.pool) || self.execution.pools.exists(pool, pool.name == level.pool))",

@@ -17,8 +17,8 @@ REPOSITORY = Path(__file__).parents[3]
 STRUCTURAL = {
     "description", "type", "format", "enum", "default", "properties", "required", "items", "additionalProperties",
     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "pattern", "minItems",
-    "maxItems", "maxProperties", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-validations",
-    "x-kubernetes-int-or-string",
+    "maxItems", "maxProperties", "nullable", "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
+    "x-kubernetes-validations", "x-kubernetes-int-or-string",
 }  # fmt: skip
 NAMED_LISTS = {
     "spec.sweep.data.treatments", "spec.sweep.compression", "spec.laws", "spec.execution.pools", "spec.execution.env",
