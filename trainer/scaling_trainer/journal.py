@@ -8,7 +8,7 @@ run again, to the same numbers.
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -138,7 +138,7 @@ def add_result(results: dict[str, TrialRecord], record: TrialRecord) -> None:
         results[record.spec.id] = record
 
 
-def attempts_of(rows: Iterable[Row]) -> Mapping[str, int]:
+def attempts_of(rows: Iterable[Row]) -> Counter[str]:
     """Return the number of attempts begun at each trial, by its id."""
     return Counter(row.trial for row in rows if isinstance(row, AttemptStarted))
 

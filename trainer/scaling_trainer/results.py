@@ -32,7 +32,7 @@ from scaling_api.v1alpha1.trial import TrialRecord
 from scaling_trainer.durable import make_folder, sync_folder, write_whole
 from scaling_trainer.errors import DISK_FULL, DiskFullError, ResultsFolderError
 from scaling_trainer.journal import (
-    AttemptEnded,
+    AttemptStarted,
     Journal,
     JournalWriter,
     Row,
@@ -111,8 +111,8 @@ class ResultsFolder:
         return dict(self._records)
 
     def attempts(self, trial_id: str) -> int:
-        """Return the number of attempts begun at a trial in earlier epochs."""
-        return self._attempts.get(trial_id, 0)
+        """Return the number of attempts begun at a trial, over all epochs."""
+        return self._attempts[trial_id]
 
     def trial_folder(self, trial_id: str) -> Path:
         """Where a trial keeps its files."""
@@ -135,7 +135,9 @@ class ResultsFolder:
             OSError: it could not be written; the journal is as it was.
         """
         self._opened.journal.append(row)
-        if isinstance(row, AttemptEnded):
+        if isinstance(row, AttemptStarted):
+            self._attempts[row.trial] += 1
+        else:
             add_result(self._records, row.record)
 
     def sync(self) -> None:

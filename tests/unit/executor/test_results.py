@@ -27,7 +27,9 @@ def test_results_are_there_for_the_next_run_and_for_readers(tmp_path: Path) -> N
         assert results.records().keys() == {trial_id("a")}
         assert results.attempts(trial_id("a")) == 1
         assert results.attempts(trial_id("b")) == 0
+        results.append(started("b"))
         results.append(ended("b"))
+        assert results.attempts(trial_id("b")) == 1
         assert results.records().keys() == {trial_id("a"), trial_id("b")}
         reader = ResultsFolder.read(folder)
     assert reader.records() == {row.record.spec.id: row.record for row in (ended("a"), ended("b"))}

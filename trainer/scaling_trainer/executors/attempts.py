@@ -3,7 +3,6 @@
 The journal's rows come before the events that tell of them, and one sync serves all rows of a pass.
 """
 
-import contextlib
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -61,7 +60,6 @@ class Attempts:
         self._on_event = on_event
         self._known = results.records()
         self._running: dict[int, Attempt] = {}
-        self._numbers: Counter[str] = Counter()
         self._failures: Counter[tuple[str, FailureClass]] = Counter()
         self._repairs: Counter[Path] = Counter()
         self._failed_trials = 0
@@ -77,8 +75,7 @@ class Attempts:
 
     def start(self, trial: TrialSpec, *, lane: int) -> None:
         """Begin an attempt."""
-        self._numbers[trial.id] += 1
-        number = self._results.attempts(trial.id) + self._numbers[trial.id]
+        number = self._results.attempts(trial.id) + 1
         self._running[lane] = Attempt(trial, number)
         self._results.append(AttemptStarted(trial=trial.id, attempt=number, lane=lane, at=_now()))
         self._unpublished.append(TrialStarted(trial, number, lane, resumed=self._has_checkpoint(trial)))
@@ -187,17 +184,20 @@ class Attempts:
             self._unpublished.append(TrialEnded(record))
 
     def _repaired(self, lane: int, checkpoint: Path, why: Failure) -> bool:
-        """Discard a checkpoint that cannot be used, and let the trial it belongs to run again; False if it is not ours
-        to discard, or was discarded too often.
+        """Discard a checkpoint that cannot be used, and let the trial that it belongs to run again.
+
+        Returns:
+            False where it is neither the trial's own nor a parent's, or was discarded too often.
         """
         trial = self._running[lane].trial
         owner = self._owner(checkpoint, (trial.id, *trial.parents))
         self._repairs[checkpoint] += 1
         if owner is None or self._repairs[checkpoint] > self._retries(FailureClass.INFRASTRUCTURE):
             return False
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(checkpoint)
         self._try_again(lane, why.model_copy(update={"failure_class": FailureClass.INFRASTRUCTURE}))
+        if _is_usable(checkpoint):  # a sibling has told before, and it is made again already
+            return True
+        shutil.rmtree(checkpoint, ignore_errors=True)
         what = _STARTS_OVER
         if owner != trial.id:
             self._schedule.reopen(owner)
@@ -240,6 +240,14 @@ class Attempts:
     def _retries(self, failure_class: FailureClass) -> int:
         retries = self._execution.retries
         return retries.infrastructure if failure_class is FailureClass.INFRASTRUCTURE else retries.application
+
+
+def _is_usable(checkpoint: Path) -> bool:
+    try:
+        check_checkpoint(checkpoint)
+    except CheckpointError:
+        return False
+    return True
 
 
 def _now() -> datetime:
