@@ -57,7 +57,7 @@ def account(folder: Path, trials: Sequence[TrialSpec]) -> None:
 
 
 def numbers(folder: Path) -> dict[str, object]:
-    """What every trial measured, and the hash of the checkpoint that it left, by trial id."""
+    """How every trial ended, what it measured and where its checkpoint is, by trial id."""
     records = ResultsFolder.read(folder).records()
     return {
         id_: (record.status.state, record.status.metrics, record.status.checkpoint and record.status.checkpoint.path)
