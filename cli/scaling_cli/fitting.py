@@ -11,6 +11,7 @@ from scaling_cli.tables.columns import parse_columns
 from scaling_cli.tables.points import TableOptions, TablePoints, read_points
 from scaling_cli.tables.sources import open_rows
 from scaling_laws.answers import backtests, compute_optimal, reach_of
+from scaling_laws.answers.surface import has_surface
 from scaling_laws.fit import fit_law
 from scaling_laws.fit.options import IntervalOptions, Loss, Objective
 from scaling_laws.forms import form_named
@@ -64,8 +65,8 @@ def fit_table(request: FitRequest) -> FitReport:
         raise CommandError(str(error)) from None
     table = _read(request)
     try:
-        law = fit_law(table.points, request.form, objective=objective, intervals=intervals, features=request.features)
-        return FitReport(law, table, _answers(law, table.points, request, objective))
+        law = fit_law(table.points, request.form, objective=objective, intervals=intervals, features=table.features)
+        return FitReport(law, table, _answers(law, table, request, objective))
     except LawRefusedError:
         raise
     except ValueError as error:
@@ -92,13 +93,13 @@ def _name(table: str) -> str:
     return "standard input" if table == "-" else table
 
 
-def _answers(law: Law, points: Points, request: FitRequest, objective: Objective) -> tuple[Answer, ...]:
+def _answers(law: Law, table: TablePoints, request: FitRequest, objective: Objective) -> tuple[Answer, ...]:
     if not request.training_flops:
         return ()
     for flops in request.training_flops:
         if not 0 < flops < float("inf"):
             raise CommandError(f"--training-flops: expected a positive number such as 1e21, found {flops:g}.")
-    reach = _reach(points, request, objective)
+    reach = _reach(table.points, request, objective) if has_surface(law) else None
     return tuple(compute_optimal(law, flops, level=request.level, reach=reach) for flops in request.training_flops)
 
 
@@ -109,7 +110,6 @@ def _reach(points: Points, request: FitRequest, objective: Objective) -> "Reach"
         form=request.form,
         objective=objective,
         intervals=IntervalOptions(draws=0, level=request.level),
-        features=request.features,
     )
     return reach_of(points, backtests(points, refit, level=request.level))
 

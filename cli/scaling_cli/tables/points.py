@@ -18,6 +18,9 @@ from scaling_laws.points import FloatArray, Points
 from scaling_laws.records import codes
 
 POSITIVE = frozenset(("N", "D", "C", "loss"))
+CATEGORIES = ("pipeline", "treatment")
+RESULT_FEATURES = ("log(N)", "log(D)", *CATEGORIES)
+"""Of a linear law on results: size, data, and what else varies in them."""
 _SHOWN = 40
 
 
@@ -46,6 +49,8 @@ class TablePoints:
     """Column of each role and feature in use."""
     notes: tuple[str, ...]
     """Sentences."""
+    features: tuple[str, ...] = ()
+    """Of a linear law: those asked for, or those that results have by themselves."""
 
 
 def read_points(source: RowSource, form: str, options: TableOptions, *, name: str) -> TablePoints:
@@ -54,12 +59,20 @@ def read_points(source: RowSource, form: str, options: TableOptions, *, name: st
     Raises:
         CommandError: columns are missing or ambiguous, cells are no numbers, or there are no rows.
     """
+    asked = options.features
     if is_export(source.header):
         options = _for_export(options, is_linear=isinstance(form_named(form), LinearForm))
     mapping = _mapping(source.header, form_named(form), options, name=name)
     columns, notes = _read(source, mapping, options, name=name)
     points = _points(columns, mapping, notes, name=name)
-    return TablePoints(points, {**mapping.roles, **mapping.features}, tuple(notes))
+    features = asked or varying_features(points, options.features)
+    return TablePoints(points, {**mapping.roles, **mapping.features}, tuple(notes), features)
+
+
+def varying_features(points: Points, features: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the features without those of our own tables' categories that have one value only."""
+    constant = {name for name in CATEGORIES if name in points.features and len(set(points.features[name].tolist())) < 2}
+    return tuple(feature for feature in features if feature not in constant)
 
 
 def is_export(header: Sequence[str]) -> bool:
@@ -71,7 +84,8 @@ def _for_export(options: TableOptions, *, is_linear: bool) -> TableOptions:
     """Read an export as its results folder would be read: the same rows, N by the same convention."""
     known = {"N": f"N_{options.parameters}", "cluster": "trajectory"}
     rows = "used_in!=" if is_linear else "used_in=dense"
-    return replace(options, columns={**known, **options.columns}, where=(rows, *options.where))
+    features = options.features or (RESULT_FEATURES if is_linear else ())
+    return replace(options, columns={**known, **options.columns}, where=(rows, *options.where), features=features)
 
 
 def base_name(feature: str) -> str:

@@ -6,7 +6,7 @@ from scaling_api.v1alpha1.laws import ParameterConvention
 from scaling_api.v1alpha1.trial import TrialRecord
 from scaling_cli.errors import CommandError
 from scaling_cli.results import open_results
-from scaling_cli.tables.points import TableOptions, TablePoints
+from scaling_cli.tables.points import RESULT_FEATURES, TableOptions, TablePoints, varying_features
 from scaling_laws.forms import LinearForm, form_named
 from scaling_laws.records import points_from_records, table_from_records
 
@@ -26,10 +26,12 @@ def read_results(folder: Path, form: str, options: TableOptions) -> TablePoints:
     records: tuple[TrialRecord, ...] = tuple(results.records().values())
     convention = ParameterConvention(options.parameters.capitalize())
     treatment = results.experiment.spec.sweep.data.treatments[0].name
+    features: tuple[str, ...] = options.features
     if isinstance(form_named(form), LinearForm):
         points = table_from_records(records, convention=convention)
+        features = features or varying_features(points, RESULT_FEATURES)
     else:
         points = points_from_records(records, convention=convention, treatment=treatment)
     if not len(points):
         raise CommandError(f"{folder}: no trial has a result yet; run the experiment to its end first.")
-    return TablePoints(points, {}, ())
+    return TablePoints(points, {}, (), features)

@@ -108,3 +108,11 @@ def test_a_table_is_read_from_standard_input_in_its_own_process(tmp_path: Path) 
     done = subprocess.run(command, input=text, text=True, capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert set(json.loads(done.stdout)["coefficients"]) == {"const", "log(N)", "log(D)"}
+
+
+def test_a_linear_law_has_no_compute_optimum_and_says_so(scaling: Scaling, tmp_path: Path) -> None:
+    result = scaling(
+        "fit", table(tmp_path), "--form", "Linear", "--bootstrap", 50, "--training-flops", "1e17", "--json"
+    )
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["answers"][0]["refused"]
