@@ -3,6 +3,7 @@
 import numpy as np
 
 from scaling_laws.fit.model import Model
+from scaling_laws.fit.problem import BoolArray
 from scaling_laws.law import Certificate
 from scaling_laws.points import FloatArray
 
@@ -21,12 +22,12 @@ def certify(model: Model, p: FloatArray, *, weights: FloatArray, ends: FloatArra
         model: the form on its points.
         p: parameters, (P,).
         weights: (n,).
-        ends: objectives in which the starts ended, the optimum's own among them.
+        ends: objectives in which the starts ended, infinite where one has not.
     """
     at = model.problem.forward(p[None], weights)
     gradient, hessian = (x[0] for x in model.problem.derivatives(at, weights[None], np.array([True])))
     on_lower, on_upper = p <= model.problem.lower, p >= model.problem.upper
-    free = ~((on_lower & (gradient > 0)) | (on_upper & (gradient < 0)))
+    free = ~((on_lower & (gradient > 0)) | (on_upper & (gradient < 0)) | _meaningless(model, p))
     best = float(at.objective[0])
     floor = max(best, RESOLUTION * float(weights.sum()))
     scale = np.where(np.isin(np.arange(len(p)), model.exponent_rows), np.abs(p), 1.0)
@@ -39,9 +40,24 @@ def certify(model: Model, p: FloatArray, *, weights: FloatArray, ends: FloatArra
         condition_number=float(eigenvalues[-1] / smallest) if smallest > 0 else float("inf"),
         starts=len(ends),
         starts_agreeing=int(agreeing.sum()),
-        next_basin_gap=None if agreeing.all() else float((ends[~agreeing] - best).min() * model.objective_factor),
+        next_basin_gap=_gap(ends[~agreeing] - best, factor=model.objective_factor),
         active_bounds=tuple(name for name, hit in zip(model.names, on_lower | on_upper, strict=True) if hit),
     )
+
+
+def _meaningless(model: Model, p: FloatArray) -> BoolArray:
+    """Return which parameters belong to terms of zero alone: there is nothing that they could change."""
+    zero = p <= model.problem.lower
+    gone = {k for row, k in zip(model.amplitude_rows, model.amplitude_terms, strict=True) if zero[row]}
+    living = {name for k, term in enumerate(model.form.terms) if k not in gone for name, _ in term.powers}
+    out = np.array([name not in living for name in model.names])
+    out[model.amplitude_rows] = zero[model.amplitude_rows]
+    return out
+
+
+def _gap(above: FloatArray, *, factor: float) -> float | None:
+    nearest = float(above.min(initial=np.inf))
+    return nearest * factor if np.isfinite(nearest) else None
 
 
 def _scaled_eigenvalues(hessian: FloatArray) -> FloatArray:

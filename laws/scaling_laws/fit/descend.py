@@ -3,18 +3,21 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scaling_laws.fit.certificate import certify
 from scaling_laws.fit.model import Model, build_model
-from scaling_laws.fit.optimise import Optima, minimise
+from scaling_laws.fit.optimise import ROUNDING, Optima, minimise, polish
 from scaling_laws.fit.options import Objective
+from scaling_laws.fit.profile import follow_valley
 from scaling_laws.fit.starts import starting_points
 from scaling_laws.forms.base import LogSumExpForm
 from scaling_laws.law import Certificate
 from scaling_laws.points import FloatArray, Points
 
-STARTS = 8
+STARTS = 16
+SEARCH_STEPS = 150
+"""Steps of each start; the best go on along their valley where they have not reached its end."""
+STRAGGLERS = 3
 FAINT_SHARE = 1e-4
 """A term with less than this share of every loss is tried at zero."""
 REVIVED_SHARE = 1e-2
@@ -50,32 +53,50 @@ def find_optimum(form: LogSumExpForm, points: Points, *, objective: Objective) -
     """Return the best optimum over all starts; a term that tends to zero is set to zero where that is no worse."""
     model = build_model(form, points, objective=objective)
     weights = np.ones(len(points)) if points.weights is None else np.asarray(points.weights, dtype=np.float64)
-    optima = minimise(model.problem, starting_points(model, weights, STARTS), weights=weights)
+    optima = minimise(model.problem, starting_points(model, weights, STARTS), weights=weights, steps=SEARCH_STEPS)
+    optima = _finish_stragglers(model, optima, weights)
     best = int(np.argmin(optima.objective))
-    p, objective_value = optima.parameters[best], float(optima.objective[best])
-    faint = _faint_rows(model, p, weights)
-    if len(faint):
-        p, objective_value = _without(model, p, faint=faint, weights=weights, objective=objective_value)
-    certificate = certify(model, p, weights=weights, ends=_settled(optima, objective_value))
-    return Optimum(model, p, weights, objective_value, certificate)
+    p = _without_faint_terms(model, optima.parameters[best], weights)
+    p = polish(model.problem, _merge_constants(model, p), weights)
+    reached = float(model.problem.forward(p[None], weights).objective[0])
+    ends = np.where(optima.settled | (optima.objective <= reached), optima.objective, np.inf)
+    return Optimum(model, p, weights, reached, certify(model, p, weights=weights, ends=ends))
 
 
-def _settled(optima: Optima, objective: float) -> FloatArray:
-    return optima.objective[optima.settled | (optima.objective <= objective)]
+def _finish_stragglers(model: Model, optima: Optima, weights: FloatArray) -> Optima:
+    """Take the best starts that have not settled to the end of their valley, where they may still win."""
+    settled_best = np.min(optima.objective, where=optima.settled, initial=np.inf)
+    order = np.argsort(optima.objective, kind="stable")
+    for row in order[:STRAGGLERS]:
+        if optima.settled[row] or optima.objective[row] > settled_best * (1 + 1e-9) + np.finfo(np.float64).tiny:
+            continue
+        optima.parameters[row], optima.objective[row] = follow_valley(model, optima.parameters[row], weights)
+        optima.settled[row] = True
+    return optima
 
 
-def _faint_rows(model: Model, p: FloatArray, weights: FloatArray) -> NDArray[np.int64]:
-    shares = model.problem.forward(p[None], weights).shares[0]
-    faint: NDArray[np.int64] = model.amplitude_rows[shares[model.amplitude_terms].max(axis=1) < FAINT_SHARE]
-    return faint
-
-
-def _without(
-    model: Model, p: FloatArray, *, faint: NDArray[np.int64], weights: FloatArray, objective: float
-) -> tuple[FloatArray, float]:
+def _without_faint_terms(model: Model, p: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return p with the terms that hardly contribute at zero, if the objective is no higher there."""
+    at = model.problem.forward(p[None], weights)
+    faint = model.amplitude_rows[at.shares[0][model.amplitude_terms].max(axis=1) < FAINT_SHARE]
+    if not len(faint):
+        return p
     trial = p.copy()
     trial[faint] = model.problem.lower[faint]
     optima = minimise(model.problem, trial[None], weights=weights, newton=True)
-    if optima.objective[0] <= objective * (1 + 1e-13):
-        return optima.parameters[0], float(optima.objective[0])
-    return p, objective
+    no_worse = optima.objective[0] <= at.objective[0] * (1 + 1e-13) + ROUNDING * weights.sum()
+    return optima.parameters[0] if no_worse else p
+
+
+def _merge_constants(model: Model, p: FloatArray) -> FloatArray:
+    """Return p with terms whose exponents are all zero moved into the constant term, which they cannot be told from."""
+    terms, out = model.form.terms, p.copy()
+    rows = dict(zip(model.amplitude_terms.tolist(), model.amplitude_rows.tolist(), strict=True))
+    constant = next((row for k, row in rows.items() if not terms[k].powers), None)
+    for k, row in rows.items():
+        exponents = [model.names.index(name) for name, _ in terms[k].powers if name in model.names]
+        if constant is None or len(exponents) < len(terms[k].powers) or not exponents or np.any(p[exponents] > 1e-12):
+            continue
+        out[constant] = np.logaddexp(out[constant], out[row])
+        out[row] = model.problem.lower[row]
+    return out

@@ -46,8 +46,7 @@ class LeastSquares:
     def hc3(self) -> FloatArray:
         """Of the coefficients, for errors of unequal spread (MacKinnon and White 1985)."""
         scores = self.rooted * (self.root * self.residuals / _away_from_zero(1 - self.leverage))[:, None]
-        out: FloatArray = self.inverse @ (scores.T @ scores) @ self.inverse
-        return out
+        return np.asarray(self.inverse @ (scores.T @ scores) @ self.inverse, dtype=np.float64)
 
     def cr3(self, members: NDArray[np.int64]) -> FloatArray:
         """Of the coefficients, for errors that clusters share: the jackknife over clusters (CV3)."""

@@ -7,6 +7,7 @@ import numpy as np
 from scaling_laws.fit.checks import too_few_points
 from scaling_laws.fit.features import CONSTANT, Features, build_features, derived_column
 from scaling_laws.fit.least_squares import LeastSquares, least_squares
+from scaling_laws.fit.linear_findings import linear_findings
 from scaling_laws.fit.linear_intervals import LinearIntervals, linear_intervals
 from scaling_laws.fit.options import IntervalOptions, Objective
 from scaling_laws.forms.base import LinearForm
@@ -57,7 +58,7 @@ def fit_linear(
         fitted=fitted,
         goodness=_goodness(points, fit),
         certificate=None,
-        findings=(),
+        findings=linear_findings(points, columns, fit.squares, fit.inflation, made.method),
         details=_details(fit, made),
     )
 

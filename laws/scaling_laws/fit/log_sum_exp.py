@@ -7,6 +7,7 @@ import numpy as np
 from scaling_laws.fit.checks import refuse_too_few
 from scaling_laws.fit.descend import Optimum, find_optimum
 from scaling_laws.fit.intervals import Intervals, choose_method, make_intervals
+from scaling_laws.fit.law_findings import law_findings
 from scaling_laws.fit.model import variable
 from scaling_laws.fit.options import IntervalOptions, Objective
 from scaling_laws.forms.base import LogSumExpForm
@@ -37,7 +38,7 @@ def fit_log_sum_exp(points: Points, form: LogSumExpForm, *, objective: Objective
         fitted=fitted,
         goodness=goodness(points, fitted, optimum.weights),
         certificate=optimum.certificate,
-        findings=(),
+        findings=law_findings(optimum, points, made),
         details=made.details,
     )
 

@@ -17,12 +17,12 @@ GRID_POINTS = 400
 """Points that the grid looks at; more are thinned evenly in the order of their loss."""
 GRID_NODES = 2000
 """Nodes at most; with many exponents each gets fewer levels."""
-FAINT = 1e-3
+FAINT = 0.2
 """Share of the loss that a term starts with when the grid would leave it out."""
 
 
 def starting_points(model: Model, weights: FloatArray, count: int) -> FloatArray:
-    """Return up to `count` starts (count, P): the local minima of the profile grid, best first, then the next best."""
+    """Return up to `count` starts (count, P): half the best nodes of the profile grid, half from all over it."""
     thin = _thinned(model)
     nodes = _nodes(model)
     z = model.problem.design[:, :, thin]
@@ -84,7 +84,7 @@ def _amplitudes(
 
 
 def _spread_out(cost: FloatArray, levels: tuple[int, ...], count: int) -> NDArray[np.int64]:
-    """Return indices of the grid's local minima, then of its next best nodes, at most `count`."""
+    """Return indices of `count` nodes: half the best, local minima first, half spread over all the others."""
     grid = cost.reshape(levels)
     lowest = np.ones(grid.shape, dtype=bool)
     for axis in range(grid.ndim):
@@ -92,4 +92,6 @@ def _spread_out(cost: FloatArray, levels: tuple[int, ...], count: int) -> NDArra
         behind = np.diff(grid, axis=axis, prepend=np.inf) <= 0
         lowest &= ahead & behind
     order = np.lexsort((cost, ~lowest.ravel()))
-    return order[:count]
+    best, others = np.split(order, [count // 2])
+    spread = np.linspace(0, len(others) - 1, min(count - len(best), len(others))).astype(np.int64)
+    return np.concatenate([best, others[spread]])
