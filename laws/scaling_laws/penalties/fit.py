@@ -14,6 +14,9 @@ from scaling_laws.penalties.formulas import CANDIDATES, Candidate, Centre, Sizes
 from scaling_laws.points import FloatArray
 from scaling_laws.records import PipelinePoint
 
+WORST_CONDITION = 1e7
+"""Of the Jacobian with columns of length one; beyond it the coefficients have no errors worth telling."""
+
 
 @dataclass(frozen=True)
 class PenaltyFit:
@@ -129,19 +132,22 @@ def clustered_covariance(jacobian: FloatArray, residuals: FloatArray, clusters: 
     clusters, or where leaving one out makes a coefficient undetermined.
     """
     groups = np.unique(clusters)
-    size = jacobian.shape[1]
-    if len(groups) < 2 or np.linalg.matrix_rank(jacobian) < size:
+    scale = np.linalg.norm(jacobian, axis=0)
+    if len(groups) < 2 or not np.isfinite(scale).all() or (scale == 0).any():
         return None
-    inverse = np.linalg.inv(jacobian.T @ jacobian)
-    total = np.zeros((size, size))
+    columns = jacobian / scale
+    if scale.size and np.linalg.cond(columns) > WORST_CONDITION:
+        return None
+    inverse = np.linalg.inv(columns.T @ columns)
+    total = np.zeros((len(scale), len(scale)))
     for group in groups:
-        rows = jacobian[clusters == group]
+        rows = columns[clusters == group]
         left = np.eye(len(rows)) - rows @ inverse @ rows.T
         if np.linalg.eigvalsh(left)[0] < 1e-10:
             return None
         change = inverse @ rows.T @ np.linalg.solve(left, residuals[clusters == group])
         total += np.outer(change, change)
-    return (len(groups) - 1) / len(groups) * total
+    return (len(groups) - 1) / len(groups) * total / np.outer(scale, scale)
 
 
 def _solve(candidate: Candidate, pairs: Pairs, dense: Surface | None, centre: Centre) -> tuple[FloatArray, FloatArray]:

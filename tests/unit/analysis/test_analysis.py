@@ -240,6 +240,7 @@ def test_without_a_bootstrap_there_are_values_and_no_limits(full):
 
 
 def test_a_status_keeps_within_its_bounds_whatever_is_asked(full):
+    full.pipelines = {}
     laws = [{"name": f"law-{i}", "form": "Joint", "bootstrap": 10 + i % 2} for i in range(16)]
     ask = {"trainingFlops": [1e13 * 1.1**i for i in range(64)], "servingMemory": []}
     analysis = analyse(full.spec(laws=laws, ask=ask), full.records())
@@ -266,3 +267,23 @@ def test_statuses_keep_full_precision(full):
     assert isinstance(status, LawStatus)
     assert [c.value for c in status.coefficients] == [c.value for c in analysis.laws[0].law.coefficients]
     assert all(math.isfinite(x) for a in analysis.answers for x in numbers(Answer.model_validate(a)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(60))
+def test_random_sweeps_with_random_losses_and_gaps_never_raise(sweep, seed):
+    rng = random.Random(seed)
+    sweep.widths = rng.sample([16, 24, 32, 48, 64, 128, 512, 4096], rng.randint(1, 5))
+    sweep.tokens = rng.sample([1000, 50_000, 500_000, 800_000, 2_000_000, 10**9, 10**12], rng.randint(1, 5))
+    sweep.seeds, sweep.noise = rng.randint(1, 3), rng.choice([0, 1e-6, 0.004, 0.3])
+    sweep.penalty_noise, size = rng.choice([0, 0.003, 0.5]), rng.choice([0, -0.05, 0.05, 5])
+    growth, share = rng.choice([0, 0.01, 0.5]), rng.choice([0, 0.1, 0.5])
+    sweep.pipelines = {
+        name: lambda N, D, M: size * (D / N) ** growth for name in rng.sample(["int4", "int3", "p50"], 2)
+    }
+    records = lost(sweep.records(), lambda r: rng.random() < share, rng.choice(list(TrialState)))
+    kept = [r for r in records if rng.random() < 0.9]
+    rng.shuffle(kept)
+    laws = [{**law, "bootstrap": rng.choice([0, 1, 2, 50])} for law in LAWS]
+    ask = {"trainingFlops": [1.0, 1e13, 1e25], "servingMemory": ["1", "10k", "1G"]}
+    check_status(analyse(sweep.spec(laws=laws, ask=ask), kept))
