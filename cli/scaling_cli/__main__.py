@@ -1,6 +1,7 @@
 """The command `scaling`, which is also `kubectl scaling`."""
 
 import sys
+from io import TextIOWrapper
 from pathlib import PurePath
 from typing import Any
 
@@ -47,6 +48,9 @@ for command in (validate, plan, run, fit, report, trials, version):
 def main() -> None:
     """Run the command line."""
     name = "kubectl scaling" if PurePath(sys.argv[0]).name == "kubectl-scaling" else "scaling"
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that cannot show a sign gets another, not an error
+            stream.reconfigure(errors="replace")
     try:
         app(prog_name=name)
     except BrokenPipeError:

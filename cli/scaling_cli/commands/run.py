@@ -32,11 +32,20 @@ def run(
 
     The same command again goes on from what is finished.
     """
+    assert executor == "local"
+    again = f"scaling run {shlex.quote(file)}{f' --out {shlex.quote(str(out))}' if out else ''}"
+    try:
+        _run(file, out, fresh=fresh, as_json=as_json, again=again)
+    except KeyboardInterrupt:
+        words = f"Stopped. What is finished is kept; go on with: {again}"
+        raise CommandError(words, exit_code=ExitCode.INTERRUPTED) from None
+
+
+def _run(file: str, out: Path | None, *, fresh: bool, as_json: bool, again: str) -> None:
     from scaling_cli.experiments import load_experiment
     from scaling_cli.planning import plan_locally, require_trainer
     from scaling_cli.running import execute
 
-    assert executor == "local"
     local = plan_locally(load_experiment(file))
     require_trainer()
     folder = out or Path("results") / local.experiment.metadata.name
@@ -45,13 +54,10 @@ def run(
         _show(ended)
     report = _report(ended)
     if as_json:
-        from scaling_cli.running import run_as_json
-        from scaling_cli.show.json_text import json_text
-
-        sys.stdout.write(json_text(run_as_json(ended, report=report)) + "\n")
+        _write_json(ended, report)
     elif report is not None:
         sys.stdout.write(f"\nThe report is {report}\n")
-    _end(ended, again=f"scaling run {shlex.quote(file)}{f' --out {shlex.quote(str(out))}' if out else ''}")
+    _end(ended, again=again)
 
 
 def _announce(local: "LocalPlan", folder: Path, reused: int, warnings: Sequence[str], *, as_json: bool) -> None:
@@ -83,6 +89,13 @@ def _show(ended: "Run") -> None:
     if ended.analysis is not None:
         for block in analysis_blocks(ended.analysis):
             console.print(block)
+
+
+def _write_json(ended: "Run", report: Path | None) -> None:
+    from scaling_cli.running import run_as_json
+    from scaling_cli.show.json_text import json_text
+
+    sys.stdout.write(json_text(run_as_json(ended, report=report)) + "\n")
 
 
 def _report(ended: "Run") -> Path | None:

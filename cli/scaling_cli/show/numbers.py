@@ -12,7 +12,9 @@ def count(number: float) -> str:
     for unit, suffix in _SUFFIXES:
         if 0.9995 * unit <= abs(number) < 999.5e12:
             return f"{number / unit:.3g}{suffix}"
-    return f"{number:.3g}" if 0 < abs(number) < 100 or abs(number) >= 999.5 else f"{number:.0f}"
+    if abs(number) >= 999.5:
+        return power(number)
+    return f"{number:.3g}" if 0 < abs(number) < 100 else f"{number:.0f}"
 
 
 def power(number: float) -> str:
