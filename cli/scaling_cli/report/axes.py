@@ -9,7 +9,7 @@ import altair as alt
 
 Unit: TypeAlias = Literal["count", "bytes", "flops", "nats"]
 # d3 writes 1e+15 and 10Ki; readers expect 1e15 and 10k.
-_FLOPS_LABEL = "replace(format(datum.value, '.2~e'), '+', '')"
+_FLOPS_LABEL = "replace(format(datum.value, '.3~e'), '+', '')"
 
 
 def extent(values: Iterable[float], *, margin: float = 0.06) -> tuple[float, float]:
@@ -30,14 +30,27 @@ def linear_extent(values: Iterable[float], *, margin: float = 0.06) -> tuple[flo
 
 def log_ticks(low: float, high: float) -> list[float]:
     """Return round values between the limits: 1-2-5 within two decades, then powers of ten, at most nine."""
-    decades = log10(high / low)
-    steps = (
-        (1, 1.5, 2, 3, 4, 5, 7) if decades < 0.7 else (1, 2, 5) if decades < 2 else (1, 3) if decades < 3.5 else (1,)
-    )
     exponents = range(floor(log10(low)), ceil(log10(high)) + 1)
-    ticks = [float(f"{step}e{k}") for k in exponents for step in steps]
+    ticks = [float(f"{step}e{k}") for k in exponents for step in _steps(log10(high / low))]
     inside = [t for t in ticks if low <= t <= high]
-    return inside[:: ceil(len(inside) / 9)] or [low, high]
+    if len(inside) < 2:  # less than a step: even spacing, which no longer differs from a logarithmic one
+        return linear_ticks(low, high)
+    return inside[:: ceil(len(inside) / 9)]
+
+
+def linear_ticks(low: float, high: float) -> list[float]:
+    """Return four to ten round values between the limits."""
+    raw = (high - low) / 4
+    power = 10.0 ** floor(log10(raw))
+    step = max(m for m in (1, 2, 5) if m * power <= raw) * power
+    first = ceil(low / step)
+    return [float(f"{i * step:.12g}") for i in range(first, floor(high / step) + 1)]
+
+
+def _steps(decades: float) -> tuple[float, ...]:
+    if decades < 0.7:
+        return (1, 1.5, 2, 3, 4, 5, 7)
+    return (1, 2, 5) if decades < 2 else (1, 3) if decades < 3.5 else (1,)
 
 
 @dataclass(frozen=True)

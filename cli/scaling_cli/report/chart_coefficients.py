@@ -4,18 +4,12 @@ import altair as alt
 
 from scaling_cli.report.axes import tooltips
 from scaling_cli.report.drawing import HALF_WIDTH, Drawing, values
-from scaling_cli.report.numbers import estimate, interval
+from scaling_cli.report.numbers import estimate, interval, symbol
 from scaling_cli.report.theme import light
 from scaling_laws.law import Estimate, Law
 
 ROW_HEIGHT = 24
 MAX_ROWS = 24
-_GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "kappa": "κ", "lambda": "λ", "eta": "η"}
-
-
-def symbol(name: str) -> str:
-    """Return a coefficient's name as formulas write it."""
-    return _GREEK.get(name, name)
 
 
 def forest(law: Law) -> Drawing:

@@ -7,14 +7,14 @@ import altair as alt
 import numpy as np
 
 from scaling_cli.report.axes import Axis, Plane, extent, linear_extent, tooltips
-from scaling_cli.report.drawing import HEIGHT, WIDTH, Drawing, short, size_colour, values
+from scaling_cli.report.drawing import HEIGHT, MAX_NAMED, WIDTH, Drawing, short, size_colour, values
 from scaling_cli.report.evidence import StoredModel, evenly
 from scaling_cli.report.numbers import count
 from scaling_cli.report.penalties import PredictPenalty
 from scaling_cli.report.theme import Scale, light
 from scaling_laws.analysis import PipelineLaw, PipelinePoint
 
-MAX_MODELS = 1500
+MAX_MODELS = 800
 MAX_PANELS = 12
 PANEL_WIDTH, PANEL_HEIGHT = 216, 190
 PANEL_SPACING = 76
@@ -145,7 +145,7 @@ def _model_row(m: StoredModel) -> dict[str, object]:
 
 def _pipeline_colour(pipelines: Scale) -> alt.Color:
     scale = alt.Scale(domain=list(pipelines.domain), range=pipelines.range)
-    return alt.Color("pipeline:N", scale=scale, sort=None, legend=alt.Legend(title="Pipeline", columns=8))
+    return alt.Color("pipeline:N", scale=scale, sort=None, legend=alt.Legend(title="Pipeline"))
 
 
 def _penalty_row(p: PipelinePoint) -> dict[str, object]:
@@ -165,7 +165,7 @@ def _curves(
     law: PipelineLaw, points: Sequence[PipelinePoint], D: tuple[float, float], predict: PredictPenalty
 ) -> list[dict[str, object]]:
     tokens = np.geomspace(*D, 30)
-    sizes = sorted({p.N for p in points if p.pipeline == law.pipeline})
+    sizes = evenly(sorted({p.N for p in points if p.pipeline == law.pipeline}), MAX_NAMED)
     curves = [(N, penalties) for N in sizes if (penalties := predict(law, N, tokens)) is not None]
     return [
         {"mark": "curve", "pipeline": law.pipeline, "size": count(N), "D": short(d), "penalty": short(penalty)}

@@ -13,6 +13,7 @@ from scaling_cli.report.drawing import (
     HALF_HEIGHT,
     HALF_WIDTH,
     HEIGHT,
+    MAX_NAMED,
     WIDTH,
     DenseView,
     Drawing,
@@ -29,7 +30,7 @@ from scaling_cli.report.surface import Frontier, frontier
 from scaling_cli.report.theme import light
 from scaling_laws.law import Law
 
-MAX_POINTS = 1500
+MAX_POINTS = 800
 SIGNS = ("above the law", "below the law")
 
 
@@ -144,7 +145,7 @@ def _size_curves(view: DenseView, plane: Plane) -> list[alt.Chart]:
     """Return one fitted curve a size: solid over its own points, dotted beyond them."""
     if view.law is None or view.compute is None:
         return []
-    rows = [row for i in range(len(view.compute.sizes)) for row in _size_curve(view, plane, i)]
+    rows = [row for i in evenly(range(len(view.compute.sizes)), MAX_NAMED) for row in _size_curve(view, plane, i)]
     common: dict[str, Any] = {"clip": True, "strokeWidth": 1.9}
     beyond = alt.Chart(values(rows)).mark_line(strokeDash=[1, 4], strokeOpacity=0.8, **common)
     inside = alt.Chart(values([r for r in rows if r["inside"]])).mark_line(**common)

@@ -8,7 +8,7 @@ import altair as alt
 
 from scaling_api.v1alpha1.status import Answer
 from scaling_cli.report.axes import Plane, tooltips
-from scaling_cli.report.evidence import DensePoint
+from scaling_cli.report.evidence import DensePoint, evenly
 from scaling_cli.report.surface import Compute, DenseLaw
 from scaling_cli.report.theme import Scale, light
 from scaling_laws.points import FloatArray
@@ -16,6 +16,8 @@ from scaling_laws.points import FloatArray
 Drawing: TypeAlias = alt.LayerChart | alt.FacetChart
 WIDTH, HEIGHT = 800, 400
 HALF_WIDTH, HALF_HEIGHT = 420, 320
+MAX_NAMED = 6
+"""Sizes that a legend names and that have a curve: more than that no reader tells apart."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,9 @@ def words(plane: Plane, row: Mapping[str, object], text: str, *, colour: str, dx
 def size_colour(sizes: Scale) -> alt.Color:
     """Return the colour of a model's size, with its legend."""
     scale = alt.Scale(domain=list(sizes.domain), range=sizes.range)
-    return alt.Color("size:N", scale=scale, sort=None, legend=alt.Legend(title="N", columns=8, symbolType="circle"))
+    named = evenly(sizes.domain, MAX_NAMED)
+    legend = alt.Legend(title="N", symbolType="circle", values=named)
+    return alt.Color("size:N", scale=scale, sort=None, legend=legend)
 
 
 def table(**columns: FloatArray) -> list[dict[str, float]]:

@@ -12,7 +12,7 @@ from scaling_cli.report.view import ReportView
 if TYPE_CHECKING:
     from scaling_cli.report.drawing import DenseView, Drawing
 
-MAX_POINTS = 1500
+MAX_POINTS = 800
 
 NAMES = ("loss-compute", "isoloss-map", "residuals", "predicted-observed", "loss-bytes", "coefficients", "penalties")
 
@@ -108,7 +108,7 @@ def _predicted_observed(view: ReportView) -> Figure:
     return Figure(
         "predicted-observed",
         "Predicted against observed",
-        "On the dashed line the law is exact; the grey band is ±1 %.",
+        "On the dashed line the law is exact" + ("; the grey band is ±1 %." if view.surface else "."),
         "Observed against predicted loss; the points should lie along the diagonal.",
         chart,
         _no_law(view),

@@ -132,15 +132,17 @@ def _sign(level: Level) -> Html:
 
 
 def _figures(drawn: Sequence[Rendered]) -> _Section:
-    return _Section("charts", "Charts", tag("div", *map(_figure, drawn), class_="figures"))
+    there = tag("div", *(_figure(r) for r in drawn if r.svg), class_="figures")
+    missing = [tag("li", tag("strong", r.figure.title), ": ", r.figure.missing) for r in drawn if not r.svg]
+    words = tag("div", "Not drawn:", tag("ul", *missing), class_="missing") if missing else None
+    return _Section("charts", "Charts", joined(there, words))
 
 
 def _figure(r: Rendered) -> Html:
     f = r.figure
-    words = tag("figcaption", tag("h3", f.title), tag("p", f.caption if f.chart is not None else f.missing))
-    plot = tag("div", Html(r.svg), class_="plot", id=f.name, role="img", aria_label=f.alt) if r.svg else None
-    classes = " ".join(["figure", *(["wide"] if f.is_wide else []), *([] if r.svg else ["missing"])])
-    return tag("figure", words, plot, class_=classes)
+    words = tag("figcaption", tag("h3", f.title), tag("p", f.caption))
+    plot = tag("div", Html(r.svg), class_="plot", id=f.name, role="img", aria_label=f.alt)
+    return tag("figure", words, plot, class_="figure wide" if f.is_wide else "figure")
 
 
 def _tables(view: ReportView) -> list[_Section]:
@@ -169,11 +171,11 @@ def _excluded(view: ReportView) -> Html:
 
 
 def _table(table: Table) -> Html:
-    return joined(tag("h3", table.title), _scrolled(table), *(tag("p", note, class_="note") for note in table.notes))
+    return joined(tag("h3", table.title), _scrolled(table), *(tag("p", note, class_="aside") for note in table.notes))
 
 
 def _folded(table: Table) -> Html:
-    notes = [tag("p", note, class_="note") for note in table.notes]
+    notes = [tag("p", note, class_="aside") for note in table.notes]
     return tag("details", tag("summary", f"{table.title} ({len(table.rows):,})"), _scrolled(table), *notes)
 
 

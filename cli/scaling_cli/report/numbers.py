@@ -5,6 +5,7 @@ from math import floor, isfinite, log10
 
 MISSING = "–"
 _DECIMAL = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "kappa": "κ", "lambda": "λ", "eta": "η"}
 _BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
@@ -115,6 +116,11 @@ def span(values: Sequence[float]) -> str:
 def plural(number: int, noun: str) -> str:
     """Return a count with its noun in singular or plural, such as 32 points."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def symbol(name: str) -> str:
+    """Return a coefficient's name as formulas write it."""
+    return _GREEK.get(name, name)
 
 
 def _decimals(uncertainty: float | None) -> int | None:

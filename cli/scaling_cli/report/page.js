@@ -19,7 +19,7 @@
   // Small multiples take as many columns as fit; single charts fill the width that their figure has.
   const fitted = (spec, width) => {
     const sized = structuredClone(spec);
-    sized.config.legend.columns = Math.max(2, Math.min(8, Math.floor(width / 110)));
+    sized.config.legend.columns = Math.max(2, Math.min(8, Math.floor(width / 84)));
     if (!sized.spec) return { ...sized, width, autosize: { type: "fit-x", contains: "padding" } };
     const gap = typeof sized.spacing === "number" ? sized.spacing : 20;
     const margin = sized.columns === 1 ? 24 : 76;

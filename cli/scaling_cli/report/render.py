@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 from scaling_cli.report.figures import Figure
@@ -43,6 +44,7 @@ def render(figure: Figure, scales: Sequence[Scale]) -> Rendered:
     return Rendered(figure, spec, _inline(svg, figure.name, scales), png)
 
 
+@cache
 def script_bundle() -> str:
     """Return the JavaScript of Vega, Vega-Lite and Vega-Embed as one text that may stand inside a script element."""
     import vl_convert
@@ -52,6 +54,7 @@ def script_bundle() -> str:
 
 def _inline(svg: str, name: str, scales: Sequence[Scale]) -> str:
     """Return an SVG that may share a page with others: its ids are its own, its colours the page's."""
-    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    numbers = {own: f"{name}-{i}" for i, own in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg)))}
+    svg = re.sub(r'(\bid="|url\(#|href="#)([^")]+)', lambda m: m[1] + numbers.get(m[2], m[2]), svg)
     svg = as_variables(svg, scales)
     return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)

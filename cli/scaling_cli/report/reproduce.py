@@ -16,8 +16,8 @@ def commands(view: ReportView) -> list[tuple[str, str]]:
     steps = [
         ("Save the experiment below as experiment.yaml and run it.", f"scaling run experiment.yaml --out {view.name}")
     ]
-    if view.primary is not None:
-        fit = f"scaling fit {view.name} --form {view.primary.request.form}"
+    if view.law is not None:
+        fit = f"scaling fit {view.name} --form {view.law.form}"
         steps.append(("Fit the law again from the recorded trials alone.", fit))
     return [*steps, ("Write this report again.", f"scaling report {view.name}")]
 

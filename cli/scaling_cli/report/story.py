@@ -7,8 +7,7 @@ from enum import StrEnum
 
 from scaling_api.v1alpha1 import ScalingExperiment
 from scaling_api.v1alpha1.status import Answer, Interval
-from scaling_cli.report.chart_coefficients import symbol
-from scaling_cli.report.numbers import count, estimate, flops, interval, nats, plural, size, span
+from scaling_cli.report.numbers import count, estimate, flops, interval, nats, plural, size, span, symbol
 from scaling_cli.report.view import ReportView
 from scaling_laws.law import FindingCode, Law
 from scaling_laws.records import has_result, loss_of
@@ -140,7 +139,7 @@ def _with_law(law: Law, remarks: tuple[Remark, ...]) -> Verdict:
         )
         return Verdict(level, head, f"{fitted} {things} its reader must know.", remarks)
     if not (law.has(FindingCode.CONVERGED) or (law.certificate and law.certificate.is_certified)):
-        return Verdict(Level.NOTE, "A law without warnings", f"{fitted} Its optimum carries no certificate.", remarks)
+        return Verdict(Level.NOTE, "A law without warnings", f"{fitted} No check raised a warning.", remarks)
     text = f"{fitted} Its optimum is certified and no check raised a warning."
     return Verdict(Level.GOOD, "This law can be trusted within the sweep's range", text, remarks)
 

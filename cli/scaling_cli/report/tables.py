@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scaling_api.v1alpha1.status import Answer, Interval
-from scaling_cli.report.chart_coefficients import symbol
 from scaling_cli.report.numbers import (
     MISSING,
     count,
@@ -15,6 +14,7 @@ from scaling_cli.report.numbers import (
     nats,
     plural,
     significant,
+    symbol,
 )
 from scaling_cli.report.story import asked, spread
 from scaling_cli.report.view import ReportView

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 from scaling_api.v1alpha1.compression import Distill, Finetune, Pipeline, Prune, Quantize
-from scaling_cli.report.chart_coefficients import symbol
 from scaling_cli.report.numbers import (
     MISSING,
     nats,
     significant,
+    symbol,
     uncertain,
 )
 from scaling_cli.report.tables import Table

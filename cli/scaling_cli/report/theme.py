@@ -124,6 +124,7 @@ def config() -> dict[str, object]:
             "titleOrient": "left",
             "offset": 6,
             "labelLimit": 220,
+            "columns": 8,
         },
         "header": label | {"labelFontWeight": 600, "labelColor": light("ink")},
         "line": {"strokeCap": "round"},
