@@ -53,8 +53,6 @@ def _headline(law: "Law") -> Iterator[str]:
     if (error := law.goodness.get("mean_relative_error")) is not None:
         yield f"mean error {error:.2%}"
     yield f"{law.objective_name} {significant(law.objective)}"
-    if law.certificate is not None and law.certificate.is_certified:
-        yield f"certified, {law.certificate.starts_agreeing} of {law.certificate.starts} starts agree"
     if (condition := law.goodness.get("condition_number")) is not None:
         yield f"condition number {significant(condition, 3)}"
 

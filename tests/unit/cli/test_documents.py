@@ -1,4 +1,8 @@
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scaling_cli.documents import line_of, parse_path, read_documents, to_json
 from scaling_cli.errors import CommandError
@@ -78,3 +82,36 @@ def test_aliases_cannot_blow_up() -> None:
     bomb = "a0: &a0 [1, 1]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40))
     with pytest.raises(CommandError, match="more than 200,000 values"):
         read_documents(bomb, source="x")
+
+
+PIECES = [
+    "a",
+    ":",
+    " ",
+    "\n",
+    "- ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "&x ",
+    "*x",
+    "<<: ",
+    "!!int ",
+    "'",
+    '"',
+    "|",
+    "\t",
+    "#",
+    "? ",
+    "---\n",
+    "1e9",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=24).map("".join) | st.text(max_size=40))
+def test_no_text_raises_anything_but_a_sentence(text: str) -> None:
+    with suppress(CommandError):
+        for root in read_documents(text, source="x"):
+            to_json(root)
