@@ -166,7 +166,7 @@ class Answer(ApiModel):
     tokens_per_parameter: Interval | None = None
     """D/N at the best point."""
     training_flops: Annotated[float, Field(gt=0)] | None = None
-    """The training budget C that the best point spends."""
+    """Training FLOPs C of the best point: the budget, or the part of it that is worth spending."""
     loss: Interval | None = None
     """Expected loss in nats."""
     pipeline: Name | None = None

@@ -1,7 +1,7 @@
 """The best model for a memory: which N, D and pipeline fit a number of stored bytes, given a training budget."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,8 @@ QUESTION = "servingMemory"
 SPAN = np.log(1e3)
 """The search reaches a factor of 1,000 to either side of the dense optimum, and never beyond the memory."""
 NODES = 61
+HALVINGS = 24
+"""The least share of the budget that is considered, as a power of a half."""
 ROUNDS = 4
 """Each round searches the two cells beside the last round's best node: 4 rounds place log N within 1e-5."""
 SURE = 0.9
@@ -86,12 +88,13 @@ def serving_memory(
     reach: Reach | None = None,
     seed: int = 0,
 ) -> Answer:
-    """Return the N, D and pipeline of least expected loss whose stored bytes fit, trained with C FLOPs.
+    """Return the N, D and pipeline of least expected loss whose stored bytes fit, trained with at most C FLOPs.
 
     Args:
         law: of the dense models.
         memory: limit of the stored bytes.
-        training_flops: C, spent whole: D = C over FLOPs a token.
+        training_flops: budget C; the answer says how much of it to spend, since compression costs more the more
+            tokens a parameter has seen.
         served: the candidates.
         level: of the intervals over the law's draws and normal draws of the penalty's coefficients.
         flops: FLOPs a token at each size.
@@ -101,23 +104,23 @@ def serving_memory(
     fitting = [(i, entry) for i, entry in enumerate(served) if entry.largest_log_size(memory) >= 0]
     if reason := _obstacle(law, served, fitting, memory):
         return refused_answer(law.form, QUESTION, memory, reason)
-    search = _Search(surface_of(law), surface_draws(law), training_flops, flops, seed)
-    options = [search.best(entry, memory, stream=i) for i, entry in fitting]
+    whole = _Search(surface_of(law), surface_draws(law), training_flops, flops, seed)
+    options = [_thrifty(whole, entry, memory).best(entry, memory, stream=i) for i, entry in fitting]
     best = min(options, key=lambda option: option.loss)
-    N, D = best.N, training_flops / float(flops(np.asarray(best.N)))
+    N, D = best.N, best.training_flops / float(flops(np.asarray(best.N)))
     findings = [
         *_rivals(best, options),
         *(best.served.law.findings if best.served.law else ()),
-        *(reach.findings(training_flops, N, D) if reach else ()),
+        *(reach.findings(best.training_flops, N, D) if reach else ()),
     ]
     sizes = best.N_draws
-    tokens = None if sizes is None else training_flops / flops(sizes)
+    tokens = None if sizes is None else best.training_flops / flops(sizes)
     ratios = None if sizes is None or tokens is None else tokens / sizes
     return Answer(
         law=law.form,
         question=QUESTION,
         at=float(memory),
-        training_flops=training_flops,
+        training_flops=best.training_flops,
         pipeline=best.served.pipeline,
         parameters=interval(N, sizes, level=level),  # the memory cuts these short: plain percentiles
         tokens=interval(D, tokens, level=level),
@@ -141,6 +144,8 @@ class _Option:
     """The best model of one pipeline."""
 
     served: Served
+    training_flops: float
+    """What of the budget it spends."""
     N: float
     loss: float
     N_draws: FloatArray | None
@@ -165,13 +170,13 @@ class _Search:
         low, high = self._bracket(self.surface, largest)
         log_N, loss = _least(lambda x: self._loss(served, x), low[None], high[None])
         if self.draws is None:
-            return _Option(served, float(np.exp(log_N[0])), float(loss[0]), None, None, None)
+            return _Option(served, self.training_flops, float(np.exp(log_N[0])), float(loss[0]), None, None, None)
         draws = self.draws
         normal = np.random.default_rng([self.seed, stream]).standard_normal((len(draws.E), 3))
         low, high = self._bracket(draws, largest)
         sizes, least = _least(lambda x: self._loss_draws(served, draws, x, normal), low[:, 0], high[:, 0])
         here = self._loss_draws(served, draws, log_N[:, None], normal)[:, 0]
-        return _Option(served, float(np.exp(log_N[0])), float(loss[0]), np.exp(sizes), here, least)
+        return _Option(served, self.training_flops, float(np.exp(log_N[0])), float(loss[0]), np.exp(sizes), here, least)
 
     def _bracket(self, surface: Surface, largest: float) -> tuple[FloatArray, FloatArray]:
         optimum = optimal_log_size(surface, self.training_flops, self.flops)
@@ -192,6 +197,18 @@ class _Search:
     def _model(self, log_N: FloatArray) -> tuple[FloatArray, FloatArray]:
         N = np.exp(log_N)
         return N, self.training_flops / self.flops(N)
+
+
+def _thrifty(whole: _Search, served: Served, memory: float) -> _Search:
+    """Return the search that spends the best share of the budget: all, a half, a quarter and so on.
+
+    A dense model always gains from more tokens; a penalty may grow faster than the dense loss falls.
+    """
+    if served.law is None:
+        return whole
+    shares = [replace(whole, training_flops=whole.training_flops / 2**k, draws=None) for k in range(HALVINGS)]
+    best = min(shares, key=lambda search: search.best(served, memory, stream=0).loss)
+    return replace(best, draws=whole.draws)
 
 
 def _least(

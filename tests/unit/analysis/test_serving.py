@@ -60,16 +60,25 @@ def test_a_cheap_compression_wins_where_memory_is_short_and_a_costly_one_never(s
     assert roomy.loss.value < short.loss.value
 
 
-def test_no_pipeline_and_size_of_a_fine_grid_is_better(sweep, law):
+def test_no_pipeline_size_and_spending_of_a_fine_grid_is_better(sweep, law):
     served = menu(sweep, law, int4=lambda N, D, M: 0.05 * (D / 1e6) ** 0.5, int3=lambda N, D, M: 0.2)
     answer = serving_memory(law, 60_000, training_flops=C, served=served)
     best = np.inf
     for entry in served:
         N = np.exp(np.linspace(np.log(500), entry.largest_log_size(60_000), 4001))
-        D = C / (6 * N)
-        penalty = penalty_at(entry.law.used, entry.sizes(N, D), surface_of(law)) if entry.law else 0.0
-        best = min(best, float((surface_of(law).loss(N, D) + penalty).min()))
+        for halvings in range(8):
+            D = C / (6 * N) / 2**halvings
+            penalty = penalty_at(entry.law.used, entry.sizes(N, D), surface_of(law)) if entry.law else 0.0
+            best = min(best, float((surface_of(law).loss(N, D) + penalty).min()))
     assert answer.loss.value == pytest.approx(best, abs=1e-6)
+
+
+def test_where_tokens_make_compression_dear_a_part_of_the_budget_is_best(sweep, law):
+    served = menu(sweep, law, int4=lambda N, D, M: 0.05 * (D / 1e6) ** 0.5)
+    answer = serving_memory(law, 60_000, training_flops=1e16, served=served[1:])
+    assert answer.pipeline == "int4"
+    assert answer.training_flops < 1e16
+    assert answer.tokens.value == pytest.approx(answer.training_flops / (6 * answer.parameters.value), rel=1e-9)
 
 
 def test_rivals_that_the_draws_cannot_tell_apart_are_named(sweep, law):
