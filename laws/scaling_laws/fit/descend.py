@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling_laws.fit.certificate import certify
+from scaling_laws.fit.certificate import AGREEMENT, certify
 from scaling_laws.fit.model import Model, build_model
 from scaling_laws.fit.optimise import ROUNDING, Optima, minimise, polish
 from scaling_laws.fit.options import Objective
@@ -64,14 +64,17 @@ def find_optimum(form: LogSumExpForm, points: Points, *, objective: Objective) -
 
 
 def _finish_stragglers(model: Model, optima: Optima, weights: FloatArray) -> Optima:
-    """Take the best starts that have not settled to the end of their valley, where they may still win."""
-    settled_best = np.min(optima.objective, where=optima.settled, initial=np.inf)
-    order = np.argsort(optima.objective, kind="stable")
-    for row in order[:STRAGGLERS]:
-        if optima.settled[row] or optima.objective[row] > settled_best * (1 + 1e-9) + np.finfo(np.float64).tiny:
-            continue
-        optima.parameters[row], optima.objective[row] = follow_valley(model, optima.parameters[row], weights)
-        optima.settled[row] = True
+    """Take starts that have not settled to the end of their valley, where they may win or confirm the best.
+
+    Those that creep towards an optimum which two others have reached already are left where they are.
+    """
+    best = float(np.min(optima.objective, where=optima.settled, initial=np.inf))
+    agreeing = int(np.sum(optima.settled & (optima.objective <= best * (1 + AGREEMENT))))
+    margin = 1 - AGREEMENT if agreeing >= 2 else 1 + AGREEMENT
+    for row in np.argsort(optima.objective, kind="stable")[:STRAGGLERS]:
+        if not optima.settled[row] and optima.objective[row] <= best * margin:
+            optima.parameters[row], optima.objective[row] = follow_valley(model, optima.parameters[row], weights)
+            optima.settled[row] = True
     return optima
 
 

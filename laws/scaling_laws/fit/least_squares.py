@@ -63,7 +63,7 @@ class LeastSquares:
             np.linalg.lstsq(self.rooted[members != cluster] / scale, target[members != cluster])[0] / scale
             for cluster in range(int(members.max()) + 1)
         ]
-        return self.coefficients + np.array(shifts)
+        return np.asarray(self.coefficients + np.array(shifts), dtype=np.float64)
 
 
 def least_squares(matrix: FloatArray, y: FloatArray, weights: FloatArray | None = None) -> LeastSquares:

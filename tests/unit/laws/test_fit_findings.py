@@ -1,0 +1,132 @@
+"""Each finding with a table that triggers it and one that does not."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from scaling_laws.fit import IntervalOptions, Objective, fit_law
+from scaling_laws.law import FindingCode, Law
+from scaling_laws.points import FloatArray, Points
+
+SIZES, TOKENS = np.geomspace(1e6, 1e9, 6), np.geomspace(1e8, 1e11, 6)
+
+
+def sweep(
+    *,
+    E: float = 1.7,
+    A: float = 400.0,
+    alpha: float = 0.34,
+    sizes: FloatArray | Sequence[float] = SIZES,
+    tokens: FloatArray | Sequence[float] = TOKENS,
+    seeds: int = 1,
+    noise: float = 0.005,
+) -> Points:
+    """A grid of trials that obeys E + A/N^alpha + 2000/D^0.37 up to relative noise; each size and seed is a trunk."""
+    N, D = (np.repeat(x.ravel(), seeds) for x in np.meshgrid(sizes, tokens))
+    trunks = np.unique(np.log(N).round(6), return_inverse=True)[1] * seeds + np.tile(np.arange(seeds), len(N) // seeds)
+    scatter = np.exp(noise * np.random.default_rng(11).normal(size=len(N)))
+    return Points(N, D, (E + A / N**alpha + 2000 / D**0.37) * scatter, clusters=trunks)
+
+
+def fitted(points: Points, loss: str = "log-mse", draws: int = 0) -> Law:
+    return fit_law(points, objective=Objective(loss), intervals=IntervalOptions(draws=draws))
+
+
+def message(law: Law, code: FindingCode) -> str:
+    return next(f.message for f in law.findings if f.code == code)
+
+
+def test_a_good_sweep_converges_and_has_no_other_finding() -> None:
+    for loss in ("log-huber", "huber", "log-mse", "mse"):
+        law = fitted(sweep(seeds=2), loss)
+        assert [f.code for f in law.findings] == [FindingCode.CONVERGED]
+        assert "16 of 16 starts agree" in law.findings[0].message
+
+
+def test_two_sizes_only_do_not_converge() -> None:
+    law = fitted(sweep(sizes=(1e7, 1e9)))
+    assert not law.has(FindingCode.CONVERGED)
+    assert "flat" in message(law, FindingCode.NOT_CONVERGED)
+    assert "N takes only 2 values" in message(law, FindingCode.WEAKLY_IDENTIFIED)
+
+
+def test_a_narrow_range_of_sizes_is_weakly_identified() -> None:
+    law = fitted(sweep(sizes=np.linspace(1e8, 1.3e8, 6)))
+    assert "alpha" in message(law, FindingCode.WEAKLY_IDENTIFIED)
+
+
+def test_intervals_that_reach_zero_are_weakly_identified_and_said_with_their_limits() -> None:
+    law = fitted(sweep(E=0.05, noise=0.04), draws=300)
+    assert law.coefficients[0].lower is not None
+    assert law.coefficients[0].lower == 0.0
+    assert f"to {law.coefficients[0].upper:.3g}" in message(law, FindingCode.WEAKLY_IDENTIFIED)
+    assert not fitted(sweep(), draws=300).has(FindingCode.WEAKLY_IDENTIFIED)
+
+
+@pytest.mark.parametrize("loss", ["log-huber", "log-mse", "mse"])
+def test_losses_without_a_floor_put_the_constant_on_its_bound(loss: str) -> None:
+    points = sweep(E=0.0, noise=0.0)
+    law = fitted(replace(points, loss=points.loss - 0.01), loss)
+    assert law["E"] == 0.0
+    assert law.certificate is not None
+    assert law.certificate.active_bounds == ("E",)
+    assert "no floor" in message(law, FindingCode.BOUND_HIT)
+
+
+def test_losses_that_do_not_depend_on_size_lose_the_term() -> None:
+    points = sweep(A=0.0)
+    law = fitted(replace(points, loss=points.loss * (points.N / 1e8) ** 0.002))
+    assert (law["A"], law["alpha"]) == (0.0, 0.0)
+    assert law["E"] == pytest.approx(1.7, rel=0.01)
+    assert "no dependence on N" in message(law, FindingCode.BOUND_HIT)
+
+
+def test_a_step_at_the_smallest_size_ends_on_the_upper_bound_of_the_exponent() -> None:
+    points = sweep(A=0.0, sizes=np.geomspace(1e6, 2e6, 6))
+    law = fitted(replace(points, loss=points.loss + 0.5 * (points.N < 1.1e6)))
+    assert law["alpha"] == 10.0
+    assert "alpha lies on its upper bound of 10" in message(law, FindingCode.BOUND_HIT)
+
+
+def test_few_steps_are_counted() -> None:
+    points = sweep()
+    law = fitted(replace(points, steps=np.where(points.D < 2e8, 500.0, 5000.0)))
+    assert message(law, FindingCode.STEP_LIMITED).startswith("6 of 36 points took fewer than 1,000 optimizer steps")
+    assert not fitted(replace(points, steps=np.full(36, 1000.0))).has(FindingCode.STEP_LIMITED)
+
+
+def test_structure_beyond_the_scatter_of_seeds_is_lack_of_fit() -> None:
+    points = sweep(seeds=3)
+    assert not fitted(points).has(FindingCode.LACK_OF_FIT)
+    wavy = replace(points, loss=points.loss * (1 + 0.05 * np.sin(3 * np.log(points.N))))
+    assert "times the scatter between replicates" in message(fitted(wavy), FindingCode.LACK_OF_FIT)
+
+
+def test_lack_of_fit_needs_replicates() -> None:
+    points = sweep(seeds=1)
+    wavy = replace(points, loss=points.loss * (1 + 0.05 * np.sin(3 * np.log(points.N))))
+    assert not fitted(wavy).has(FindingCode.LACK_OF_FIT)
+
+
+def test_few_trajectories_are_counted() -> None:
+    law = fitted(sweep(sizes=np.geomspace(1e6, 1e9, 5)), draws=200)
+    assert "from 5 independent trajectories, fewer than 6" in message(law, FindingCode.TOO_FEW_CLUSTERS)
+    assert not fitted(sweep(), draws=200).has(FindingCode.TOO_FEW_CLUSTERS)
+    assert not fitted(replace(sweep(), clusters=None)).has(FindingCode.TOO_FEW_CLUSTERS)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pure_noise_is_never_a_clean_law(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    points = replace(sweep(), loss=3 * np.exp(0.05 * rng.normal(size=36)))
+    assert any(fitted(points).has(c) for c in (FindingCode.BOUND_HIT, FindingCode.WEAKLY_IDENTIFIED))
+
+
+def test_every_message_is_a_sentence_that_fits_a_status() -> None:
+    laws = [fitted(sweep(sizes=(1e7, 1e9)), draws=100), fitted(sweep(E=0.0)), fitted(sweep(A=0.0))]
+    for finding in (f for law in laws for f in law.findings):
+        assert finding.message[0].isupper() or finding.message.split()[0] in {"alpha", "beta"}
+        assert finding.message.endswith(".")
+        assert len(finding.message) <= 1024
