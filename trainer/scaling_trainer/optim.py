@@ -11,7 +11,7 @@ from scaling_trainer.models.decoder import BASE_WIDTH, Decoder
 
 BETAS = (0.9, 0.95)
 MOMENTS = ("exp_avg", "exp_avg_sq")
-FINETUNE_PEAK = 0.3
+FINETUNE_PEAK = 0.5
 """Highest rate of fine-tuning, as a share of the training's."""
 FINETUNE_WARMUP = 0.1
 """Share of the fine-tuning steps over which the rate rises to it."""

@@ -1,0 +1,79 @@
+"""What the local trainer cannot do is refused by name, and what has no use here is said."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from scaling_api.v1alpha1.experiment import ExperimentSpec
+from scaling_trainer.supported import unsupported, unused
+
+STAGE = "spec.sweep.compression[1].stages[0]"
+
+
+def spec(changes: dict[str, Any]) -> ExperimentSpec:
+    base: dict[str, Any] = {
+        "task": {"language": {"corpus": {"python": {}}}},
+        "sweep": {"model": {"parameters": [10_000]}, "data": {"tokens": [100_000]}},
+    }
+    sweep = base["sweep"] | changes.pop("sweep", {})
+    return ExperimentSpec.model_validate(base | {"sweep": sweep} | changes)
+
+
+def stages(*operations: dict[str, Any]) -> dict[str, Any]:
+    return {"sweep": {"compression": [{"name": "dense"}, {"name": "x", "stages": list(operations)}]}}
+
+
+def test_what_is_built_is_accepted() -> None:
+    built = stages({"prune": {"sparsity": 0.5}}, {"finetune": {"fraction": 0.1}}, {"quantize": {"weightBits": 1}})
+    assert unsupported(spec(built)) == ()
+    assert unused(spec({})) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"task": {"vision": {"uri": "x"}}}, "spec.task.vision"),
+        (stages({"prune": {"sparsity": 0.5, "method": "Wanda"}}), f"{STAGE}.prune.method"),
+        (stages({"prune": {"sparsity": 0.5, "method": "TwoOfFour"}}), f"{STAGE}.prune.method"),
+        (stages({"prune": {"sparsity": 0.5, "method": "Structured"}}), f"{STAGE}.prune.method"),
+        (stages({"distill": {"fraction": 0.5}}), "spec.sweep.compression[1].stages[0].distill"),
+        (
+            stages({"finetune": {"fraction": 0.5}}, {"quantize": {"weightBits": 4, "activationBits": 8}}),
+            "spec.sweep.compression[1].stages[1].quantize.activationBits",
+        ),
+        (stages({"quantize": {"weightBits": 4, "aware": 0.2}}), "spec.sweep.compression[1].stages[0].quantize.aware"),
+        ({"sweep": {"compute": [{"workers": 4}]}}, "spec.sweep.compute[0].workers"),
+        ({"sweep": {"compute": [{"strategy": "FSDP"}]}}, "spec.sweep.compute[0].strategy"),
+        ({"training": {"precision": "BF16"}}, "spec.training.precision"),
+        ({"budget": {"wallTime": "1h"}}, "spec.budget.wallTime"),
+        ({"budget": {"trainingFlops": 1e15}}, "spec.budget.trainingFlops"),
+        ({"budget": {"acceleratorHours": 1}}, "spec.budget.acceleratorHours"),
+        ({"budget": {"cost": 1}}, "spec.budget.cost"),
+        ({"suspend": True}, "spec.suspend"),
+    ],
+)  # fmt: skip
+def test_what_is_not_built_is_refused_by_its_path(changes: dict[str, Any], path: str) -> None:
+    (problem,) = unsupported(spec(changes))
+    assert problem.path == path
+    assert len(problem.message) > 20
+
+
+def test_every_mistake_is_named() -> None:
+    wrong = stages({"distill": {"fraction": 0.5}}) | {"training": {"precision": "BF16"}, "suspend": True}
+    assert len(unsupported(spec(wrong))) == 3
+
+
+def test_settings_of_a_cluster_are_said_to_have_no_effect() -> None:
+    execution = {"pools": [{"name": "a100", "accelerator": {}}], "image": "x", "queueName": "q"}
+    sentences = unused(spec({"execution": execution, "ttlSecondsAfterFinished": 60}))
+    assert len(sentences) == 4
+    assert "a100" in sentences[0]
+    assert "this machine's CPU" in sentences[0]
+
+
+@pytest.mark.parametrize("module", ["scaling_trainer.supported", "scaling_trainer.data.corpus"])
+def test_planning_needs_no_torch(module: str) -> None:
+    code = f"import sys; sys.path[:] = {sys.path!r}; import {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
