@@ -24,7 +24,7 @@ def loss_by_bytes(models: Sequence[StoredModel], pipelines: Scale) -> Drawing:
     """Draw loss against stored bytes: all models, those of the largest D joined a pipeline, the Pareto front."""
     shown = [m for m in models if m.is_pareto]
     shown += evenly([m for m in models if not m.is_pareto], MAX_MODELS)
-    largest = max(m.D for m in models)
+    largest = {m.pipeline: m.D for m in sorted(models, key=lambda m: m.D)}
     plane = Plane(
         Axis("bytes", "Stored size (bytes)", extent([m.stored_bytes for m in models]), "bytes"),
         Axis("loss", "Held-out loss (nats)", linear_extent([m.loss for m in models]), "nats"),
@@ -40,9 +40,13 @@ def loss_by_bytes(models: Sequence[StoredModel], pipelines: Scale) -> Drawing:
     )
     colour = _pipeline_colour(pipelines)
     shape = alt.Shape("pipeline:N", scale=alt.Scale(domain=list(pipelines.domain), range=pipelines.shapes), sort=None)
-    faint = alt.condition(f"datum.D >= {largest!r}", alt.value(1.0), alt.value(0.38))
-    dots = alt.Chart(values([_model_row(m) for m in shown])).mark_point(filled=True, opacity=1, size=62, clip=True)
-    lines = alt.Chart(values(_means(models, largest))).mark_line(strokeWidth=1.3, strokeOpacity=0.55, clip=True)
+    faint = alt.condition("datum.is_largest", alt.value(1.0), alt.value(0.38))
+    dots = alt.Chart(values([_model_row(m) | {"is_largest": largest[m.pipeline] <= m.D} for m in shown])).mark_point(
+        filled=True, opacity=1, size=62, clip=True
+    )
+    lines = alt.Chart(values(_means([m for m in models if largest[m.pipeline] <= m.D]))).mark_line(
+        strokeWidth=1.3, strokeOpacity=0.55, clip=True
+    )
     layers = [_front(models, plane), lines.encode(*plane.xy, colour, alt.Order("bytes:Q"))]
     return alt.layer(*layers, dots.encode(*plane.xy, colour, shape, fillOpacity=faint, tooltip=tips)).properties(
         width=WIDTH, height=HEIGHT
@@ -119,12 +123,11 @@ def _front(models: Sequence[StoredModel], plane: Plane) -> alt.Chart:
     return steps
 
 
-def _means(models: Sequence[StoredModel], D: float) -> list[dict[str, object]]:
-    """Return the mean over seeds of each pipeline and size, at the largest D."""
+def _means(models: Sequence[StoredModel]) -> list[dict[str, object]]:
+    """Return the mean over seeds of each pipeline and size."""
     groups: dict[tuple[str, float], list[StoredModel]] = {}
     for m in models:
-        if m.D >= D:
-            groups.setdefault((m.pipeline, m.N), []).append(m)
+        groups.setdefault((m.pipeline, m.N), []).append(m)
     return [
         {"pipeline": name, "bytes": fmean(m.stored_bytes for m in group), "loss": fmean(m.loss for m in group)}
         for (name, _), group in groups.items()

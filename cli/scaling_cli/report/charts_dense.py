@@ -41,7 +41,8 @@ def loss_by_compute(view: DenseView) -> Drawing:
     reach = 4 if view.law is not None else 1
     span = (measured[0], max([measured[1] * reach, *(a.at * 2 for a in answers)]))
     best = _frontier(view, span)
-    losses = [p.loss for p in view.points] + _lowest(best)
+    losses = [p.loss for p in view.points]
+    losses += _lowest(best, losses)
     plane = Plane(
         Axis("C", "Training compute C (FLOPs)", span, "flops"),
         Axis("loss", "Held-out loss (nats)", linear_extent(losses, margin=0.05), "nats"),
@@ -174,11 +175,13 @@ def _frontier(view: DenseView, span: tuple[float, float]) -> Frontier | None:
     return frontier(view.law, view.compute, span)
 
 
-def _lowest(best: Frontier | None) -> list[float]:
-    """Return the losses that the frontier needs the axis to show."""
+def _lowest(best: Frontier | None, losses: Sequence[float]) -> list[float]:
+    """Return the losses that the frontier needs the axis to show; a wide band may leave the chart."""
     if best is None:
         return []
-    return [float(best.loss.min()), *([] if best.lower is None else [float(best.lower.min())])]
+    low = float(best.loss.min())
+    room = low - 0.25 * (max(losses) - low)
+    return [low, *([] if best.lower is None else [max(float(best.lower.min()), room)])]
 
 
 def _frontier_layers(best: Frontier | None, plane: Plane) -> list[alt.Chart]:

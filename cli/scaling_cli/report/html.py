@@ -115,9 +115,23 @@ def _card(card: Card) -> Html:
 
 def _verdict(said: Verdict) -> Html:
     heading = tag("h2", _sign(said.level), said.headline)
-    remarks = [_remark(r) for r in said.remarks]
-    listed = [tag("ul", *remarks)] if remarks else []
-    return tag("section", heading, tag("p", said.summary), *listed, class_=f"verdict {said.level}", id="verdict")
+    groups = [_remarks(topic, [r for r in said.remarks if r.topic == topic]) for topic in ("law", "pipeline", "answer")]
+    return tag("section", heading, tag("p", said.summary), *groups, class_=f"verdict {said.level}", id="verdict")
+
+
+def _remarks(topic: str, remarks: Sequence[Remark]) -> Html | None:
+    """Return what was found: of laws at once, of pipelines and answers, where it is much, at a click."""
+    if not remarks:
+        return None
+    listed = tag("ul", *map(_remark, remarks))
+    if topic == "law" or len(remarks) <= 2:
+        return listed
+    titles = ", ".join(dict.fromkeys(r.title.lower() for r in remarks))
+    level = next(
+        level for level in (Level.BAD, Level.CARE, Level.GOOD, Level.NOTE) if level in {r.level for r in remarks}
+    )
+    summary = tag("summary", _sign(level), f" {plural(len(remarks), 'finding')} about {topic}s: {titles}")
+    return tag("details", summary, listed)
 
 
 def _remark(r: Remark) -> Html:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from scaling_api.v1alpha1 import ScalingExperiment
 from scaling_api.v1alpha1.status import Answer, Interval
+from scaling_api.v1alpha1.trial import TrialKind
 from scaling_cli.report.numbers import count, estimate, flops, interval, nats, plural, size, span, symbol
 from scaling_cli.report.view import ReportView
 from scaling_laws.law import FindingCode, Law
@@ -63,11 +64,13 @@ class Remark:
     message: str
     about: tuple[str, ...]
     """What it is about: names of laws, pipelines, questions."""
+    topic: str
+    """law, pipeline or answer: the first that carries it."""
 
     @property
     def is_about_law(self) -> bool:
         """Whether a law itself carries it, not only a pipeline or an answer."""
-        return any(where.startswith("law ") for where in self.about)
+        return self.topic == "law"
 
 
 @dataclass(frozen=True)
@@ -160,26 +163,33 @@ def _why_no_law(view: ReportView) -> str:
 
 def _remarks(view: ReportView) -> list[Remark]:
     """Return every finding once, whatever number of laws and answers share it."""
-    about: dict[tuple[str, str], list[str]] = {}
-    for where, code, message in _said(view):
-        about.setdefault((code, message), []).append(where)
+    about: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for topic, name, code, message in _said(view):
+        about.setdefault((code, message), []).append((topic, name))
     return [
-        Remark(_level(code), code, finding_title(code), message, tuple(dict.fromkeys(where)))
+        Remark(
+            level=_level(code),
+            code=code,
+            title=finding_title(code),
+            message=message,
+            about=tuple(dict.fromkeys(name if topic == "answer" else f"{topic} {name}" for topic, name in where)),
+            topic=where[0][0],
+        )
         for (code, message), where in about.items()
     ]
 
 
-def _said(view: ReportView) -> Iterable[tuple[str, str, str]]:
+def _said(view: ReportView) -> Iterable[tuple[str, str, str, str]]:
+    """Yield topic, name, code and message: laws first, then pipelines, then answers."""
     for entry in view.analysis.laws:
-        where = f"law {entry.request.name}"
         for finding in (*(entry.law.findings if entry.law else ()), *([entry.refused] if entry.refused else ())):
-            yield where, finding.code.value, finding.message
-        for pipeline in entry.pipelines:
-            for finding in pipeline.findings:
-                yield f"pipeline {pipeline.pipeline}", finding.code.value, finding.message
+            yield "law", entry.request.name, finding.code.value, finding.message
+    for pipeline in view.pipeline_laws:
+        for finding in pipeline.findings:
+            yield "pipeline", pipeline.pipeline, finding.code.value, finding.message
     for answer in view.analysis.answers:
         for status in answer.findings:
-            yield asked(answer), status.code, status.message
+            yield "answer", asked(answer), status.code, status.message
 
 
 def _level(code: str) -> Level:
@@ -193,7 +203,8 @@ def asked(answer: Answer) -> str:
 
 
 def _best(view: ReportView) -> Card | None:
-    done = [r for r in view.trials if has_result(r)]
+    kinds = (TrialKind.DENSE, TrialKind.PIPELINE)
+    done = [r for r in view.trials if has_result(r) and r.spec.kind in kinds]
     if not done:
         return None
     best = min(done, key=loss_of)
