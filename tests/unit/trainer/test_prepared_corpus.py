@@ -1,6 +1,7 @@
 """A corpus is prepared once, whole or not at all, and checked when it is opened."""
 
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,23 @@ def test_too_few_tokens_are_refused_with_the_numbers(corpus_folder: Path, tmp_pa
     corpus.require(available, context=16)
     with pytest.raises(CorpusError, match=rf"has {available:,} training tokens .* {available + 1:,} are asked for"):
         corpus.require(available + 1, context=16)
+
+
+def test_remarks_say_what_is_left_out_and_what_is_short(corpus_folder: Path, tmp_path: Path) -> None:
+    corpus = load(corpus_folder, tmp_path)
+    assert corpus.remarks(context=16, sequences=64) == ()
+    (sentence,) = corpus.remarks(context=16, sequences=1_000_000)
+    assert f"{corpus.held_out_windows(16):,} windows of 16 bytes" in sentence
+    (sentence,) = replace(corpus, dropped_documents=3).remarks(context=16, sequences=64)
+    assert sentence.startswith("3 documents")
+
+
+def test_leftovers_of_a_killed_process_are_removed(corpus_folder: Path, tmp_path: Path) -> None:
+    load(corpus_folder, tmp_path)
+    (folder,) = [path for path in (tmp_path / "corpus").iterdir() if path.is_dir()]
+    folder.rename(folder.with_name(f".{folder.name}-half"))
+    load(corpus_folder, tmp_path)
+    assert [path for path in (tmp_path / "corpus").iterdir() if path.is_dir()] == [folder]
 
 
 def test_too_little_held_out_text_is_refused(corpus_folder: Path, tmp_path: Path) -> None:

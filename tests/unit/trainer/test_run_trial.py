@@ -291,7 +291,7 @@ def test_high_loss_does_not_end_post_training(experiment: Build, tmp_path: Path)
 
 def test_corpus_too_small_for_the_tokens_is_refused(experiment: Build, tmp_path: Path) -> None:
     spec = experiment(tokens=(10_000_000,))
-    with pytest.raises(CorpusError, match="10,000,000|are asked for"):
+    with pytest.raises(CorpusError, match="are asked for"):
         run_trial(planned(spec)[0], context_of(spec, tmp_path))
 
 

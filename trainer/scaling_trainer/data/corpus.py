@@ -75,6 +75,21 @@ class PreparedCorpus:
                 f"{SMALLEST_EVALUATION}: give more text, a larger heldOutFraction, or a smaller contextLength"
             )
 
+    def remarks(self, *, context: int, sequences: int) -> tuple[str, ...]:
+        """Return a sentence for each way in which the corpus is not used as one may think."""
+        found = []
+        if self.dropped_documents:
+            found.append(
+                f"{self.dropped_documents:,} documents of the corpus are copies of others, or share most of their text "
+                "with documents on the other side of the held-out split; they are left out."
+            )
+        if (windows := self.held_out_windows(context)) < sequences:
+            found.append(
+                f"The held-out text has {windows:,} windows of {context} bytes; all of them are evaluated on, fewer "
+                f"than the {sequences:,} of evaluationSequences."
+            )
+        return tuple(found)
+
 
 def fingerprint(corpus: Corpus) -> str:
     """Return the SHA-256 of the corpus's documents, hex. Of the built-in corpus it is a known constant.
@@ -147,7 +162,9 @@ def _prepare(corpus: Corpus, held_out_fraction: float, wanted: str, target: Path
     documents = read_documents(corpus)
     _require_same(corpus, fingerprint_of(documents), wanted)
     split = split_documents(documents, held_out_fraction=held_out_fraction)
-    temporary = Path(tempfile.mkdtemp(prefix=".preparing-", dir=target.parent))
+    for left in target.parent.glob(f".{target.name}-*"):  # by a process that was killed: this one holds the lock
+        shutil.rmtree(left, ignore_errors=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         _write(split, wanted, temporary)
         shutil.rmtree(target, ignore_errors=True)  # what is there failed its check

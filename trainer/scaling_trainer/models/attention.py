@@ -30,7 +30,7 @@ def rotary_attention(qkv: Tensor, rotation: Tensor, mask: Tensor, *, heads: int)
     Args:
         qkv: queries, keys and values side by side, shape (windows * context, 3 * width).
         rotation: of `rotations`, shape (context, channels / 2).
-        mask: of `causal_mask`, shape (context, context).
+        mask: of `causal_mask`, shape (context, context); contexts above LONGEST_FUSED need none.
         heads: each has width / heads channels.
 
     Returns:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scaling_api.v1alpha1.trial import ModelShape
-from scaling_trainer.models.attention import causal_mask, rotary_attention, rotations
+from scaling_trainer.models.attention import LONGEST_FUSED, causal_mask, rotary_attention, rotations
 from scaling_trainer.models.layers import rms_norm, squared_relu
 from scaling_trainer.models.matmul import Linear
 
@@ -85,7 +85,8 @@ class Decoder(nn.Module):
         self.gain = nn.Parameter(torch.ones(shape.width))
         self.head = Linear(shape.width, shape.vocabulary)
         self.register_buffer("rotation", rotations(shape.context, shape.width // shape.heads), persistent=False)
-        self.register_buffer("mask", causal_mask(shape.context), persistent=False)
+        masked = shape.context if shape.context <= LONGEST_FUSED else 0  # it grows with the square
+        self.register_buffer("mask", causal_mask(masked), persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return the logits of each next token.
