@@ -14,6 +14,8 @@ from scaling_laws.points import FloatArray, Points
 
 FLAT_CONDITION = 1e8
 """Condition number of the scaled Hessian beyond which a direction counts as flat."""
+NEAR_ZERO = 0.05
+"""Share of the estimate that a lower limit must stay above; limits of what cannot be negative never quite reach zero."""
 WEAK_RATIO = 2.0
 """Standard errors that a coefficient must be away from zero."""
 
@@ -119,7 +121,7 @@ def _near_zero(optimum: Optimum, made: Intervals) -> Iterator[str]:
             continue
         i = model.form.coefficients.index(name)
         value, error = values[row] * scale[row], errors[row] * scale[row]
-        if made.lower is not None and made.upper is not None and made.lower[i] <= 1e-3 * value:
+        if made.lower is not None and made.upper is not None and made.lower[i] <= NEAR_ZERO * value:
             yield f"the interval of {name} = {value:.4g} reaches from {made.lower[i]:.3g} to {made.upper[i]:.3g}"
         elif value < WEAK_RATIO * error:
             yield f"{name} = {value:.4g} has a standard error of {error:.2g}"
