@@ -43,7 +43,7 @@ def tokens_of(text: str) -> Iterator[Token]:
             raise ExpressionError(f"There is an unexpected character {text[at]!r}", text, at + 1)
         for kind in ("number", "name", "operator"):
             if match[kind] is not None:
-                yield Token(kind, match[kind], at + 1)  # type: ignore[arg-type]
+                yield Token(kind, match[kind], at + 1)
         at = _skip_blank(text, match.end())
     yield Token("end", "", len(text) + 1)
 

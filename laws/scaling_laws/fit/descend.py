@@ -81,7 +81,7 @@ def _finish_stragglers(model: Model, optima: Optima, weights: FloatArray) -> Opt
 def _without_faint_terms(model: Model, p: FloatArray, weights: FloatArray) -> FloatArray:
     """Return p with the terms that hardly contribute at zero, if the objective is no higher there."""
     at = model.problem.forward(p[None], weights)
-    faint = model.amplitude_rows[at.shares[0][model.amplitude_terms].max(axis=1) < FAINT_SHARE]
+    faint = model.amplitude_rows[at.inner[0][model.amplitude_terms].max(axis=1) < FAINT_SHARE]
     if not len(faint):
         return p
     trial = p.copy()

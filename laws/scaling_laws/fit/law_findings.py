@@ -23,7 +23,7 @@ WEAK_RATIO = 2.0
 def law_findings(optimum: Optimum, points: Points, made: Intervals) -> tuple[Finding, ...]:
     """Return the findings, the state of convergence first."""
     at = optimum.model.problem.forward(optimum.p[None], optimum.weights)
-    residuals = at.log_loss[0] - optimum.model.problem.log_loss
+    residuals = at.predicted[0] - optimum.model.problem.observed
     columns = np.column_stack([variable(points, name) for name in optimum.model.form.variables])
     groups = np.unique(columns, axis=0, return_inverse=True)[1].ravel()
     fitted = len(optimum.model.names)
@@ -137,13 +137,13 @@ def least_squares_errors(optimum: Optimum) -> FloatArray:
     at = problem.forward(optimum.p[None], optimum.weights)
     jacobian = problem.jacobian(at)[0]
     constants = constant_rows(model)
-    jacobian[constants] = np.exp(-at.log_loss[0])
+    jacobian[constants] = np.exp(-at.predicted[0])
     root = np.sqrt(optimum.weights)
     size = np.linalg.norm(jacobian * root, axis=1)
     alive = size > 1e-12 * np.sqrt(optimum.weights.sum())
     scaled = (jacobian * root)[alive] / size[alive, None]
     freedom = max(int(np.count_nonzero(root)) - int(alive.sum()), 1)
-    residuals = at.log_loss[0] - problem.log_loss
+    residuals = at.predicted[0] - problem.observed
     spread = np.sqrt(np.sum(optimum.weights * residuals**2) / freedom)
     values, vectors = np.linalg.eigh(scaled @ scaled.T)
     variance = (vectors**2 / np.maximum(values, 1e-15)).sum(axis=1)

@@ -22,7 +22,7 @@ def fit_log_sum_exp(points: Points, form: LogSumExpForm, *, objective: Objective
     optimum = find_optimum(form, points, objective=objective)
     made = make_intervals(optimum, points, intervals)
     at = optimum.model.problem.forward(optimum.p[None], optimum.weights)
-    fitted = np.exp(at.log_loss[0] + optimum.model.log_scale)
+    fitted = np.exp(at.predicted[0] + optimum.model.log_scale)
     return Law(
         form=form.name,
         formula=form.formula,

@@ -47,7 +47,7 @@ class _Descent:
     rows: NDArray[np.int64]
     p: FloatArray
     weights: FloatArray
-    losses: FloatArray | None
+    observed: FloatArray | None
     at: Forward
     damping: FloatArray
     newton: BoolArray
@@ -60,9 +60,9 @@ class _Descent:
         """Return the rows where `mask` is true."""
         if mask.all():
             return self
-        losses = None if self.losses is None else self.losses[mask]
+        observed = None if self.observed is None else self.observed[mask]
         return _Descent(
-            self.rows[mask], self.p[mask], self.weights[mask], losses, self.at.rows(mask), self.damping[mask],
+            self.rows[mask], self.p[mask], self.weights[mask], observed, self.at.rows(mask), self.damping[mask],
             self.newton[mask], self.still[mask], self.gradient[mask], self.matrix[mask],
         )  # fmt: skip
 
@@ -72,7 +72,7 @@ def minimise(
     starts: FloatArray,
     *,
     weights: FloatArray,
-    log_losses: FloatArray | None = None,
+    observed: FloatArray | None = None,
     newton: bool = False,
     steps: int = MAX_STEPS,
 ) -> Optima:
@@ -82,17 +82,17 @@ def minimise(
         problem: the model and its points.
         starts: (batch, P), or (1, P) for one start shared by all.
         weights: (n,) or (batch, n), of each point's term in the objective.
-        log_losses: (batch, n), observed log losses that stand in for the problem's own.
+        observed: (batch, n), values that stand in for the observed ones.
         newton: begin with Newton steps, for starts known to be close.
         steps: at most this many.
     """
-    batch = max(len(starts), len(np.atleast_2d(weights)), 1 if log_losses is None else len(log_losses))
+    batch = max(len(starts), len(np.atleast_2d(weights)), 1 if observed is None else len(observed))
     begin = np.broadcast_to(np.clip(starts, problem.lower, problem.upper), (batch, problem.size))
-    spread = np.broadcast_to(weights, (batch, problem.log_loss.size))
-    losses = [None if log_losses is None else log_losses[rows] for rows in _chunks(batch, problem.log_loss.size)]
+    spread = np.broadcast_to(weights, (batch, problem.observed.size))
+    parts_observed = [None if observed is None else observed[rows] for rows in _chunks(batch, problem.observed.size)]
     parts = [
         _descend(problem, begin[rows], spread[rows], own, newton=newton, steps=steps)
-        for rows, own in zip(_chunks(batch, problem.log_loss.size), losses, strict=True)
+        for rows, own in zip(_chunks(batch, problem.observed.size), parts_observed, strict=True)
     ]
     return Optima(
         np.concatenate([part.parameters for part in parts]),
@@ -135,12 +135,12 @@ def _descend(
     problem: Problem,
     starts: FloatArray,
     weights: FloatArray,
-    losses: FloatArray | None,
+    observed: FloatArray | None,
     *,
     newton: bool,
     steps: int,
 ) -> Optima:
-    now = _begin(problem, starts, weights, losses, newton=newton)
+    now = _begin(problem, starts, weights, observed, newton=newton)
     out = Optima(now.p.copy(), now.at.objective.copy(), np.zeros(len(starts), dtype=bool))
     for _ in range(steps):
         _step(problem, now)
@@ -156,14 +156,14 @@ def _descend(
 
 
 def _begin(
-    problem: Problem, p: FloatArray, weights: FloatArray, losses: FloatArray | None, *, newton: bool
+    problem: Problem, p: FloatArray, weights: FloatArray, observed: FloatArray | None, *, newton: bool
 ) -> _Descent:
-    at = problem.forward(p, weights, losses)
+    at = problem.forward(p, weights, observed)
     mode = np.full(len(p), newton)
     gradient, matrix = problem.derivatives(at, weights, mode)
     damping = np.full(len(p), 1e-4 if newton else 1e-3)
     still = np.zeros(len(p), dtype=np.int64)
-    return _Descent(np.arange(len(p)), p.copy(), weights, losses, at, damping, mode, still, gradient, matrix)
+    return _Descent(np.arange(len(p)), p.copy(), weights, observed, at, damping, mode, still, gradient, matrix)
 
 
 def _record(out: Optima, now: _Descent, mask: BoolArray) -> None:
@@ -176,7 +176,7 @@ def _record(out: Optima, now: _Descent, mask: BoolArray) -> None:
 def _step(problem: Problem, now: _Descent) -> None:
     """Try one damped step in every row; rows whose objective falls move, the others are damped more."""
     trial = np.clip(now.p - _direction(problem, now), problem.lower, problem.upper)
-    ahead = problem.forward(trial, now.weights, now.losses)
+    ahead = problem.forward(trial, now.weights, now.observed)
     fall = now.at.objective - ahead.objective
     moved = fall >= 0
     unchanged = np.abs(fall) <= TOLERANCE * now.at.objective + ROUNDING * now.weights.sum(axis=1)
@@ -196,8 +196,8 @@ def _advance(problem: Problem, now: _Descent, trial: FloatArray, ahead: Forward,
         return
     part = ahead.rows(moved)
     now.p[moved] = trial[moved]
-    now.at.residuals[moved], now.at.log_loss[moved] = part.residuals, part.log_loss
-    now.at.shares[moved], now.at.objective[moved] = part.shares, part.objective
+    now.at.residuals[moved], now.at.predicted[moved] = part.residuals, part.predicted
+    now.at.inner[moved], now.at.objective[moved] = part.inner, part.objective
     now.gradient[moved], now.matrix[moved] = problem.derivatives(part, now.weights[moved], now.newton[moved])
 
 

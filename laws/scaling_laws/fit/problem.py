@@ -51,16 +51,16 @@ class Forward:
 
     residuals: FloatArray
     """(batch, n)"""
-    log_loss: FloatArray
-    """(batch, n)"""
-    shares: FloatArray
-    """(batch, terms, n): each term's share of the loss."""
+    predicted: FloatArray
+    """(batch, n), on the scale of the observed values."""
+    inner: FloatArray
+    """What derivatives start from: here each term's share of the loss, (batch, terms, n)."""
     objective: FloatArray
     """(batch,)"""
 
     def rows(self, index: BoolArray) -> "Forward":
         """Return the chosen rows of the batch."""
-        return Forward(self.residuals[index], self.log_loss[index], self.shares[index], self.objective[index])
+        return Forward(self.residuals[index], self.predicted[index], self.inner[index], self.objective[index])
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Problem:
     """X, shape (parameters, terms, n)."""
     offset: FloatArray
     """o, shape (terms, n)."""
-    log_loss: FloatArray
+    observed: FloatArray
     """y, shape (n,): log of the observed loss."""
     rho: Rho
     lower: FloatArray
@@ -120,9 +120,9 @@ class Problem:
             for other in parts[i:]
         )
 
-    def forward(self, p: FloatArray, weights: FloatArray, log_loss: FloatArray | None = None) -> Forward:
+    def forward(self, p: FloatArray, weights: FloatArray, observed: FloatArray | None = None) -> Forward:
         """Evaluate the model at parameters (batch, P) with weights and, where given, other losses (batch, n)."""
-        observed = self.log_loss if log_loss is None else log_loss
+        y = self.observed if observed is None else observed
         u = np.empty((len(p), *self.offset.shape))
         for k, parts in enumerate(self._parts):
             u[:, k] = self.offset[k]
@@ -136,7 +136,7 @@ class Problem:
         predicted = np.log(total)
         predicted += top
         with np.errstate(over="ignore"):
-            r = predicted - observed if self.rho.is_log else np.exp(predicted) - np.exp(observed)
+            r = predicted - y if self.rho.is_log else np.exp(predicted) - np.exp(y)
             objective = np.einsum("bn,bn->b", np.broadcast_to(weights, r.shape), self.rho.cost(r))
         return Forward(r, predicted, u, objective)
 
@@ -145,7 +145,7 @@ class Problem:
         out = np.zeros((len(at.residuals), self.size, at.residuals.shape[1]))
         for k, parts in enumerate(self._parts):
             for part in parts:
-                out[:, part.row] += at.shares[:, k] if part.values is None else at.shares[:, k] * part.values
+                out[:, part.row] += at.inner[:, k] if part.values is None else at.inner[:, k] * part.values
         return out
 
     def derivatives(self, at: Forward, weights: FloatArray, newton: BoolArray) -> tuple[FloatArray, FloatArray]:
@@ -155,7 +155,7 @@ class Problem:
         majorise rho, which is never indefinite.
         """
         jacobian = self.jacobian(at)
-        scale = 1.0 if self.rho.is_log else np.exp(at.log_loss)
+        scale = 1.0 if self.rho.is_log else np.exp(at.predicted)
         slope = weights * self.rho.slope(at.residuals) * scale
         gradient = np.matmul(jacobian, slope[:, :, None])[:, :, 0]
         exact = weights * self.rho.curvature(at.residuals) * scale**2 - (slope if self.rho.is_log else 0.0)
@@ -163,7 +163,7 @@ class Problem:
         inner = np.where(newton[:, None], exact, convex)
         matrix = np.matmul(jacobian * inner[:, None, :], jacobian.transpose(0, 2, 1))
         if newton.any():
-            self._add_second_order(matrix, at.shares, slope * newton[:, None])
+            self._add_second_order(matrix, at.inner, slope * newton[:, None])
         return gradient, matrix
 
     def _add_second_order(self, matrix: FloatArray, shares: FloatArray, slope: FloatArray) -> None:

@@ -72,19 +72,19 @@ def draw_wild(
         options: number of draws and seed.
     """
     model, problem, blocks = optimum.model, optimum.model.problem, blocks_of(members)
-    fitted = problem.forward(optimum.p[None], optimum.weights).log_loss[0]
-    outside = problem.forward(left_out, optimum.weights).log_loss[blocks, np.arange(len(blocks))]
+    fitted = problem.forward(optimum.p[None], optimum.weights).predicted[0]
+    outside = problem.forward(left_out, optimum.weights).predicted[blocks, np.arange(len(blocks))]
     factors = webb_factors(members, options.draws, seed=options.seed)
-    losses = fitted + factors * (problem.log_loss - outside)
-    refits = minimise(problem, optimum.warm_start, weights=optimum.weights, log_losses=losses, newton=True).parameters
+    losses = fitted + factors * (problem.observed - outside)
+    refits = minimise(problem, optimum.warm_start, weights=optimum.weights, observed=losses, newton=True).parameters
     return WildDraws(
         to_interval_scale(model, refits),
         linearised_errors(optimum, refits, blocks, losses),
-        linearised_errors(optimum, optimum.p[None], blocks, problem.log_loss[None])[0],
+        linearised_errors(optimum, optimum.p[None], blocks, problem.observed[None])[0],
     )
 
 
-def linearised_errors(optimum: Optimum, p: FloatArray, blocks: NDArray[np.int64], log_losses: FloatArray) -> FloatArray:
+def linearised_errors(optimum: Optimum, p: FloatArray, blocks: NDArray[np.int64], observed: FloatArray) -> FloatArray:
     """Return (batch, P) standard errors on the interval scale, up to a factor common to all rows.
 
     The jackknife with each refit replaced by one Gauss-Newton step. The curvature of rho enters as a constant: at
@@ -93,15 +93,15 @@ def linearised_errors(optimum: Optimum, p: FloatArray, blocks: NDArray[np.int64]
     """
     size = max(1, CHUNK_ELEMENTS // (len(blocks) + 25 * int(blocks.max() + 1)))
     starts = range(0, len(p), size)
-    return np.concatenate([_linearised(optimum, p[i : i + size], blocks, log_losses[i : i + size]) for i in starts])
+    return np.concatenate([_linearised(optimum, p[i : i + size], blocks, observed[i : i + size]) for i in starts])
 
 
-def _linearised(optimum: Optimum, p: FloatArray, blocks: NDArray[np.int64], log_losses: FloatArray) -> FloatArray:
+def _linearised(optimum: Optimum, p: FloatArray, blocks: NDArray[np.int64], observed: FloatArray) -> FloatArray:
     model, problem = optimum.model, optimum.model.problem
-    at = problem.forward(p, optimum.weights, log_losses)
+    at = problem.forward(p, optimum.weights, observed)
     jacobian = problem.jacobian(at)
-    jacobian[:, constant_rows(model)] = np.exp(-at.log_loss)[:, None, :]
-    scale = np.ones_like(at.log_loss) if problem.rho.is_log else np.exp(at.log_loss)
+    jacobian[:, constant_rows(model)] = np.exp(-at.predicted)[:, None, :]
+    scale = np.ones_like(at.predicted) if problem.rho.is_log else np.exp(at.predicted)
     order = np.argsort(blocks, kind="stable")
     first = np.searchsorted(blocks[order], np.arange(blocks.max() + 1))
     scored = jacobian * (optimum.weights * problem.rho.slope(at.residuals) * scale)[:, None, :]

@@ -43,7 +43,7 @@ def complex_objective(problem: Problem, p: np.ndarray, weights: np.ndarray) -> c
     """The objective in complex arithmetic; clipping follows the real part, as the derivative does."""
     u = problem.offset + np.einsum("p,pkn->kn", p, problem.design)
     predicted = np.log(np.exp(u).sum(axis=0))
-    r = predicted - problem.log_loss if problem.rho.is_log else np.exp(predicted) - np.exp(problem.log_loss)
+    r = predicted - problem.observed if problem.rho.is_log else np.exp(predicted) - np.exp(problem.observed)
     bent = np.abs(r.real) > problem.rho.delta
     delta = problem.rho.delta if np.isfinite(problem.rho.delta) else 0.0
     line = delta * (np.sign(r.real) * r - delta / 2)
@@ -84,7 +84,7 @@ def test_natural_coefficients_predict_what_the_centred_parameters_predict() -> N
     p = np.array([-0.3, -1.2, 0.4])
     E, A, B, alpha, beta = model.natural(p)
     assert (A, beta) == (400.0, 0.3)
-    centred = model.problem.forward(p[None], np.ones(25)).log_loss[0] + model.log_scale
+    centred = model.problem.forward(p[None], np.ones(25)).predicted[0] + model.log_scale
     assert np.exp(centred) == pytest.approx(E + A / points.N**alpha + B / points.D**beta, rel=1e-12)
 
 
