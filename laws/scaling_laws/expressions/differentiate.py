@@ -42,7 +42,7 @@ def _power(g: Graph, node: int, arguments: tuple[int, ...], inner: list[int]) ->
     return g.add(g.multiply(g.multiply(b, lower), da), by_exponent)
 
 
-def _choice(is_min: bool) -> "Rule":  # noqa: FBT001 - the table below names it
+def _choice(is_min: bool) -> "Rule":
     def rule(g: Graph, node: int, arguments: tuple[int, ...], inner: list[int]) -> int:
         first = g.call("at_most", *(arguments if is_min else arguments[::-1]))
         return g.add(g.multiply(first, inner[0]), g.multiply(g.subtract(g.number(1), first), inner[1]))

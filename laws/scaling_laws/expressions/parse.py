@@ -1,11 +1,11 @@
 """From text to a graph, by recursive descent. Nothing of the text is ever executed.
 
-    equation   = [ name "=" ] sum
-    sum        = product { ("+" | "-") product }
-    product    = signed { ("*" | "/") signed }
-    signed     = { "+" | "-" } power
-    power      = atom [ ("^" | "**") signed ]
-    atom       = number | name | function "(" sum { "," sum } ")" | "(" sum ")"
+equation   = [ name "=" ] sum
+sum        = product { ("+" | "-") product }
+product    = signed { ("*" | "/") signed }
+signed     = { "+" | "-" } power
+power      = atom [ ("^" | "**") signed ]
+atom       = number | name | function "(" sum { "," sum } ")" | "(" sum ")"
 """
 
 import math
@@ -140,7 +140,9 @@ class _Parser:
         if self.now.text == "(":
             return self._call(token)
         if token.text in FUNCTIONS:
-            raise ExpressionError(f"The function {token.text} needs arguments in parentheses", self.text, token.position)
+            raise ExpressionError(
+                f"The function {token.text} needs arguments in parentheses", self.text, token.position
+            )
         if token.text in CONSTANTS:
             return self.graph.number(CONSTANTS[token.text])
         return self.graph.name(token.text)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from scaling_laws.fit.curve import Curve
 from scaling_laws.fit.model import Model
 from scaling_laws.fit.problem import BoolArray
 from scaling_laws.law import Certificate
@@ -16,7 +17,7 @@ FLAT = 1e-13
 
 
 def certify(model: Model, p: FloatArray, *, weights: FloatArray, ends: FloatArray) -> Certificate:
-    """Return gradient, curvature and agreement of starts at an optimum.
+    """Return gradient, curvature and agreement of starts at an optimum of a log-sum-exp form.
 
     Args:
         model: the form on its points.
@@ -24,13 +25,47 @@ def certify(model: Model, p: FloatArray, *, weights: FloatArray, ends: FloatArra
         weights: (n,).
         ends: objectives in which the starts ended, infinite where one has not.
     """
-    at = model.problem.forward(p[None], weights)
-    gradient, hessian = (x[0] for x in model.problem.derivatives(at, weights[None], np.array([True])))
-    on_lower, on_upper = p <= model.problem.lower, p >= model.problem.upper
-    free = ~((on_lower & (gradient > 0)) | (on_upper & (gradient < 0)) | _meaningless(model, p))
+    return certificate_at(
+        model.problem,
+        p,
+        weights=weights,
+        ends=ends,
+        scale=np.where(np.isin(np.arange(len(p)), model.exponent_rows), np.abs(p), 1.0),
+        ignored=_meaningless(model, p),
+        factor=model.objective_factor,
+        names=model.names,
+    )
+
+
+def certificate_at(
+    problem: Curve,
+    p: FloatArray,
+    *,
+    weights: FloatArray,
+    ends: FloatArray,
+    scale: FloatArray,
+    ignored: BoolArray,
+    factor: float,
+    names: tuple[str, ...],
+) -> Certificate:
+    """Return gradient, curvature and agreement of starts at an optimum.
+
+    Args:
+        problem: what was minimised.
+        p: parameters, (P,).
+        weights: (n,).
+        ends: objectives in which the starts ended, infinite where one has not.
+        scale: size of each parameter's meaningful change, (P,).
+        ignored: parameters that cannot change anything, (P,).
+        factor: from the problem's objective to the one reported.
+        names: of the parameters.
+    """
+    at = problem.forward(p[None], weights)
+    gradient, hessian = (x[0] for x in problem.derivatives(at, weights[None], np.array([True])))
+    on_lower, on_upper = p <= problem.lower, p >= problem.upper
+    free = ~((on_lower & (gradient > 0)) | (on_upper & (gradient < 0)) | ignored)
     best = float(at.objective[0])
     floor = max(best, RESOLUTION * float(weights.sum()))
-    scale = np.where(np.isin(np.arange(len(p)), model.exponent_rows), np.abs(p), 1.0)
     eigenvalues = _scaled_eigenvalues(hessian[np.ix_(free, free)])
     agreeing = ends - best <= AGREEMENT * floor
     smallest = float(eigenvalues[0]) if abs(eigenvalues[0]) > FLAT else 0.0
@@ -40,8 +75,8 @@ def certify(model: Model, p: FloatArray, *, weights: FloatArray, ends: FloatArra
         condition_number=float(eigenvalues[-1] / smallest) if smallest > 0 else float("inf"),
         starts=len(ends),
         starts_agreeing=int(agreeing.sum()),
-        next_basin_gap=_gap(ends[~agreeing] - best, factor=model.objective_factor),
-        active_bounds=tuple(name for name, hit in zip(model.names, on_lower | on_upper, strict=True) if hit),
+        next_basin_gap=_gap(ends[~agreeing] - best, factor=factor),
+        active_bounds=tuple(name for name, hit in zip(names, on_lower | on_upper, strict=True) if hit),
     )
 
 

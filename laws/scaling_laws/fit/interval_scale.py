@@ -4,21 +4,26 @@ A constant term is taken as it is (its logarithm has no lower end); amplitudes o
 exponents as they are. Amplitudes here are the natural ones, at variable 1, not those at the points' mean.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling_laws.fit.model import Model
+from scaling_laws.fit.problem import Forward
 from scaling_laws.points import FloatArray
 
+if TYPE_CHECKING:
+    from scaling_laws.fit.model import Model
 
-def constant_rows(model: Model) -> NDArray[np.int64]:
+
+def constant_rows(model: "Model") -> NDArray[np.int64]:
     """Return the rows of p that are log amplitudes of terms without variables."""
     terms = model.form.terms
     pairs = zip(model.amplitude_rows, model.amplitude_terms, strict=True)
     return np.array([row for row, term in pairs if not terms[term].powers], dtype=np.int64)
 
 
-def uncentred(model: Model, p: FloatArray, *, back: bool = False) -> FloatArray:
+def uncentred(model: "Model", p: FloatArray, *, back: bool = False) -> FloatArray:
     """Return (..., P) with log amplitudes moved from the points' mean variables to variable 1, or back.
 
     It is linear, so that it serves differences of parameters as well; fixed exponents add the same to every row and
@@ -33,7 +38,7 @@ def uncentred(model: Model, p: FloatArray, *, back: bool = False) -> FloatArray:
     return out
 
 
-def to_interval_scale(model: Model, p: FloatArray) -> FloatArray:
+def to_interval_scale(model: "Model", p: FloatArray) -> FloatArray:
     """Return parameters (..., P) on the interval scale."""
     q = uncentred(model, p)
     rows = constant_rows(model)
@@ -41,7 +46,14 @@ def to_interval_scale(model: Model, p: FloatArray) -> FloatArray:
     return q
 
 
-def from_interval_scale(model: Model, q: FloatArray) -> FloatArray:
+def interval_jacobian(model: "Model", at: Forward) -> FloatArray:
+    """Return d residual / d parameter (batch, P, n), constants as they are and amplitudes at the mean variables."""
+    jacobian = model.problem.jacobian(at)
+    jacobian[:, constant_rows(model)] = np.exp(-at.predicted)[:, None, :]
+    return jacobian if model.problem.rho.is_log else jacobian * np.exp(at.predicted)[:, None, :]
+
+
+def from_interval_scale(model: "Model", q: FloatArray) -> FloatArray:
     """Return parameters (..., P) for values on the interval scale, inside the bounds."""
     p = uncentred(model, q, back=True)
     rows = constant_rows(model)
@@ -49,7 +61,7 @@ def from_interval_scale(model: Model, q: FloatArray) -> FloatArray:
     return np.clip(p, model.problem.lower, model.problem.upper)
 
 
-def limit_to_natural(model: Model, q: FloatArray) -> FloatArray:
+def limit_to_natural(model: "Model", q: FloatArray) -> FloatArray:
     """Return limits of the form's coefficients in natural units for limits (P,) of each parameter by itself.
 
     Fixed coefficients get NaN. Amplitudes end at zero, exponents at their bounds.
@@ -67,7 +79,7 @@ def limit_to_natural(model: Model, q: FloatArray) -> FloatArray:
     return np.array([limits[name] for name in model.form.coefficients])
 
 
-def _fixed_shift(model: Model, amplitude: str) -> float:
+def _fixed_shift(model: "Model", amplitude: str) -> float:
     fixed = dict(model.form.fixed)
     powers = next(term.powers for term in model.form.terms if term.amplitude == amplitude)
     return sum(fixed[exponent] * model.centres[variable] for exponent, variable in powers if exponent in fixed)

@@ -1,4 +1,4 @@
-"""Standard errors and confidence limits of a fitted log-sum-exp form."""
+"""Standard errors and confidence limits of a fitted form."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling_laws.fit.descend import Optimum
-from scaling_laws.fit.interval_scale import from_interval_scale, limit_to_natural, to_interval_scale
+from scaling_laws.fit.curve import FittedCurve
 from scaling_laws.fit.optimise import minimise
 from scaling_laws.fit.options import IntervalOptions
 from scaling_laws.fit.resample import cluster_pairs_weights, pairs_weights
@@ -51,15 +50,23 @@ def choose_method(points: Points, options: IntervalOptions) -> IntervalMethod:
     return IntervalMethod.WILD_CLUSTER_T if clusters >= 2 else IntervalMethod.PAIRS
 
 
-def make_intervals(optimum: Optimum, points: Points, options: IntervalOptions) -> Intervals:
+def make_intervals(optimum: FittedCurve, points: Points, options: IntervalOptions) -> Intervals:
     """Return standard errors and limits by the chosen method."""
     method = choose_method(points, options)
     if method == IntervalMethod.NONE:
         return Intervals(method)
+    is_large = len(points) * options.draws > LARGE
+    if is_large and method == IntervalMethod.PAIRS:
+        blocks = random_blocks(len(points), seed=options.seed)
+        return one_step_intervals(optimum, blocks, options, method=method)
     if method == IntervalMethod.PAIRS:
         weights = pairs_weights(len(points), options.draws, seed=options.seed)
         return percentile_intervals(optimum, weights, level=options.level)
     members = cluster_members(points)
+    if is_large and method == IntervalMethod.WILD_CLUSTER_T and options.method is None:
+        method = IntervalMethod.CLUSTER_PAIRS
+    if is_large and method == IntervalMethod.CLUSTER_PAIRS:
+        return one_step_intervals(optimum, members, options, method=method)
     if method == IntervalMethod.CLUSTER_PAIRS:
         weights = cluster_pairs_weights(members, options.draws, seed=options.seed)
         return percentile_intervals(optimum, weights, level=options.level, method=method)
@@ -74,7 +81,7 @@ def cluster_members(points: Points) -> NDArray[np.int64]:
 
 
 def percentile_intervals(
-    optimum: Optimum,
+    optimum: FittedCurve,
     multiplicity: FloatArray,
     *,
     level: float = 0.95,
@@ -99,22 +106,22 @@ def percentile_intervals(
     return Intervals(method, _spread(draws), lower, upper, draws)
 
 
-def jackknife_intervals(optimum: Optimum, left_out: FloatArray, *, level: float) -> Intervals:
+def jackknife_intervals(optimum: FittedCurve, left_out: FloatArray, *, level: float) -> Intervals:
     """Return CV3 limits: jackknife errors over clusters and Student's t with G - 1 degrees of freedom."""
     from scipy.special import stdtrit  # scipy is slow to import, and only quantiles need it
 
     model = optimum.model
-    estimate = to_interval_scale(model, optimum.p)
-    reach = float(stdtrit(len(left_out) - 1, 0.5 + level / 2)) * cv3_errors(to_interval_scale(model, left_out))
+    estimate = model.to_interval_scale(optimum.p)
+    reach = float(stdtrit(len(left_out) - 1, 0.5 + level / 2)) * cv3_errors(model.to_interval_scale(left_out))
     return Intervals(
         IntervalMethod.CV3,
         cv3_errors(model.natural(left_out)),
-        limit_to_natural(model, estimate - reach),
-        limit_to_natural(model, estimate + reach),
+        model.limit_to_natural(estimate - reach),
+        model.limit_to_natural(estimate + reach),
     )
 
 
-def wild_intervals(optimum: Optimum, members: NDArray[np.int64], options: IntervalOptions) -> Intervals:
+def wild_intervals(optimum: FittedCurve, members: NDArray[np.int64], options: IntervalOptions) -> Intervals:
     """Return limits from studentised wild-cluster draws, with CV3 beside them.
 
     Each refit's distance from the estimate is divided by the refit's own standard errors and multiplied by the
@@ -125,16 +132,16 @@ def wild_intervals(optimum: Optimum, members: NDArray[np.int64], options: Interv
     model = optimum.model
     left_out = jackknife(optimum, blocks_of(members))
     wild = draw_wild(optimum, members, left_out, options)
-    estimate = to_interval_scale(model, optimum.p)
+    estimate = model.to_interval_scale(optimum.p)
     ratio = np.where(wild.errors > 0, wild.own_errors / np.where(wild.errors > 0, wild.errors, 1.0), 1.0)
     studentised = estimate + (wild.refits - estimate) * np.median(ratio, axis=1, keepdims=True)
-    draws = model.natural(from_interval_scale(model, studentised))
+    draws = model.natural(model.from_interval_scale(studentised))
     tail = 0.5 - options.level / 2
     lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0, method="weibull")
     check = jackknife_intervals(optimum, left_out, level=options.level)
     return Intervals(
         IntervalMethod.WILD_CLUSTER_T,
-        _spread(model.natural(from_interval_scale(model, wild.refits))),
+        _spread(model.natural(model.from_interval_scale(wild.refits))),
         lower,
         upper,
         draws,

@@ -9,13 +9,13 @@ from scaling_laws.fit.findings import shared_findings
 from scaling_laws.fit.interval_scale import constant_rows, to_interval_scale
 from scaling_laws.fit.intervals import Intervals
 from scaling_laws.fit.model import variable
-from scaling_laws.law import Finding, FindingCode
+from scaling_laws.law import Certificate, Finding, FindingCode
 from scaling_laws.points import FloatArray, Points
 
 FLAT_CONDITION = 1e8
 """Condition number of the scaled Hessian beyond which a direction counts as flat."""
 NEAR_ZERO = 0.05
-"""Share of the estimate that a lower limit must stay above; limits of what cannot be negative never quite reach zero."""
+"""Share of the estimate that a lower limit must stay above; positive draws never quite reach zero."""
 WEAK_RATIO = 2.0
 """Standard errors that a coefficient must be away from zero."""
 
@@ -28,15 +28,15 @@ def law_findings(optimum: Optimum, points: Points, made: Intervals) -> tuple[Fin
     groups = np.unique(columns, axis=0, return_inverse=True)[1].ravel()
     fitted = len(optimum.model.names)
     return (
-        _convergence(optimum),
+        convergence(optimum.certificate),
         *_bounds(optimum),
         *_weakness(optimum, points, made),
         *shared_findings(points, residuals, groups, coefficients=fitted, method=made.method),
     )
 
 
-def _convergence(optimum: Optimum) -> Finding:
-    seen = optimum.certificate
+def convergence(seen: Certificate) -> Finding:
+    """Return Converged or NotConverged, with the certificate's numbers."""
     numbers = (
         f"scaled gradient {seen.gradient_norm:.1e}, smallest scaled curvature {seen.smallest_curvature:.1e}, "
         f"{seen.starts_agreeing} of {seen.starts} starts agree"

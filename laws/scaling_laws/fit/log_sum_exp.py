@@ -36,25 +36,24 @@ def fit_log_sum_exp(points: Points, form: LogSumExpForm, *, objective: Objective
         draws=made.draws,
         residuals=np.log(points.loss / fitted),
         fitted=fitted,
-        goodness=goodness(points, fitted, optimum.weights),
+        goodness=goodness(points.loss, fitted, optimum.weights),
         certificate=optimum.certificate,
         findings=law_findings(optimum, points, made),
         details=made.details,
     )
 
 
-def goodness(points: Points, fitted: FloatArray, weights: FloatArray) -> Mapping[str, float]:
-    """Return how well a law's predictions match the losses: r2, rmse_log, mean_relative_error."""
-    loss = points.loss
-    centre = np.average(loss, weights=weights)
-    total = float(np.sum(weights * (loss - centre) ** 2))
-    missed = float(np.sum(weights * (loss - fitted) ** 2))
-    logs = np.log(loss / fitted)
-    return {
-        "r2": 1 - missed / total if total > 0 else 0.0,
-        "rmse_log": float(np.sqrt(np.average(logs**2, weights=weights))),
-        "mean_relative_error": float(np.average(np.abs(fitted / loss - 1), weights=weights)),
-    }
+def goodness(response: FloatArray, fitted: FloatArray, weights: FloatArray) -> Mapping[str, float]:
+    """Return how well predictions match: r2, and for positive responses rmse_log and mean_relative_error."""
+    centre = np.average(response, weights=weights)
+    total = float(np.sum(weights * (response - centre) ** 2))
+    missed = float(np.sum(weights * (response - fitted) ** 2))
+    out = {"r2": 1 - missed / total if total > 0 else 0.0}
+    if np.all(response > 0) and np.all(fitted > 0):
+        logs = np.log(response / fitted)
+        out["rmse_log"] = float(np.sqrt(np.average(logs**2, weights=weights)))
+        out["mean_relative_error"] = float(np.average(np.abs(fitted / response - 1), weights=weights))
+    return out
 
 
 def _estimates(optimum: Optimum, made: Intervals) -> tuple[Estimate, ...]:

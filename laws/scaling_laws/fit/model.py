@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scaling_laws.fit import interval_scale
 from scaling_laws.fit.options import Objective
-from scaling_laws.fit.problem import Problem, Rho
+from scaling_laws.fit.problem import Forward, Problem, Rho
 from scaling_laws.forms.base import LogSumExpForm, Term
 from scaling_laws.points import FloatArray, Points
 
@@ -56,6 +57,26 @@ class Model:
                     amplitude = np.exp(log + shift + self.log_scale)
                 value[term.amplitude] = np.where(log <= floor[term.amplitude], 0.0, amplitude)
         return np.stack([value[name] for name in self.form.coefficients], axis=-1)
+
+    def to_interval_scale(self, p: FloatArray) -> FloatArray:
+        """Return parameters (..., P) on the interval scale."""
+        return interval_scale.to_interval_scale(self, p)
+
+    def from_interval_scale(self, q: FloatArray) -> FloatArray:
+        """Return parameters (..., P) for values on the interval scale, inside the bounds."""
+        return interval_scale.from_interval_scale(self, q)
+
+    def limit_to_natural(self, q: FloatArray) -> FloatArray:
+        """Return limits of the form's coefficients in natural units for limits (P,) on the interval scale."""
+        return interval_scale.limit_to_natural(self, q)
+
+    def interval_jacobian(self, at: Forward) -> FloatArray:
+        """Return d residual / d parameter, (batch, P, n), up to the linear map of `interval_shifts`."""
+        return interval_scale.interval_jacobian(self, at)
+
+    def interval_shifts(self, shifts: FloatArray) -> FloatArray:
+        """Return changes (..., P) of the parameters of `interval_jacobian` on the interval scale."""
+        return interval_scale.uncentred(self, shifts)
 
 
 def build_model(form: LogSumExpForm, points: Points, *, objective: Objective) -> Model:

@@ -1,4 +1,4 @@
-"""Damped Newton descent of many log-sum-exp problems at once: many starts, or many bootstrap weights.
+"""Damped Newton descent of many problems at once: many starts, or many bootstrap weights.
 
 Gauss-Newton steps on parabolas that majorise rho come first, since they make headway from anywhere; once the objective
 falls slowly, Newton steps with the exact Hessian end at the optimum to rounding. Each row of the batch keeps its own
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scaling_laws.fit.curve import Curve
 from scaling_laws.fit.linear_algebra import solve_positive
-from scaling_laws.fit.problem import BoolArray, Forward, Problem
+from scaling_laws.fit.problem import BoolArray, Forward
 from scaling_laws.points import FloatArray
 
 CACHE_ELEMENTS = 24_000
@@ -68,7 +69,7 @@ class _Descent:
 
 
 def minimise(
-    problem: Problem,
+    problem: Curve,
     starts: FloatArray,
     *,
     weights: FloatArray,
@@ -101,7 +102,7 @@ def minimise(
     )
 
 
-def polish(problem: Problem, p: FloatArray, weights: FloatArray) -> FloatArray:
+def polish(problem: Curve, p: FloatArray, weights: FloatArray) -> FloatArray:
     """Return the optimum (P,) after Newton steps without damping, as long as they shrink the gradient.
 
     A relative change of 1e-14 in the objective leaves half as many digits in the parameters; this gives them back.
@@ -118,7 +119,7 @@ def polish(problem: Problem, p: FloatArray, weights: FloatArray) -> FloatArray:
     return best
 
 
-def _slope(problem: Problem, p: FloatArray, weights: FloatArray) -> float:
+def _slope(problem: Curve, p: FloatArray, weights: FloatArray) -> float:
     """Return the largest entry of the gradient between the bounds, each in units of its own curvature."""
     now = _begin(problem, p[None], weights[None], None, newton=False)
     free = (p > problem.lower) & (p < problem.upper)
@@ -132,7 +133,7 @@ def _chunks(batch: int, points: int) -> Iterator[slice]:
 
 
 def _descend(
-    problem: Problem,
+    problem: Curve,
     starts: FloatArray,
     weights: FloatArray,
     observed: FloatArray | None,
@@ -156,7 +157,7 @@ def _descend(
 
 
 def _begin(
-    problem: Problem, p: FloatArray, weights: FloatArray, observed: FloatArray | None, *, newton: bool
+    problem: Curve, p: FloatArray, weights: FloatArray, observed: FloatArray | None, *, newton: bool
 ) -> _Descent:
     at = problem.forward(p, weights, observed)
     mode = np.full(len(p), newton)
@@ -173,7 +174,7 @@ def _record(out: Optima, now: _Descent, mask: BoolArray) -> None:
     out.settled[rows] = True
 
 
-def _step(problem: Problem, now: _Descent) -> None:
+def _step(problem: Curve, now: _Descent) -> None:
     """Try one damped step in every row; rows whose objective falls move, the others are damped more."""
     trial = np.clip(now.p - _direction(problem, now), problem.lower, problem.upper)
     ahead = problem.forward(trial, now.weights, now.observed)
@@ -189,7 +190,7 @@ def _step(problem: Problem, now: _Descent) -> None:
         _advance(problem, now, trial, ahead, moved)
 
 
-def _advance(problem: Problem, now: _Descent, trial: FloatArray, ahead: Forward, moved: BoolArray) -> None:
+def _advance(problem: Curve, now: _Descent, trial: FloatArray, ahead: Forward, moved: BoolArray) -> None:
     if moved.all():
         now.p, now.at = trial, ahead
         now.gradient, now.matrix = problem.derivatives(ahead, now.weights, now.newton)
@@ -201,7 +202,7 @@ def _advance(problem: Problem, now: _Descent, trial: FloatArray, ahead: Forward,
     now.gradient[moved], now.matrix[moved] = problem.derivatives(part, now.weights[moved], now.newton[moved])
 
 
-def _direction(problem: Problem, now: _Descent) -> FloatArray:
+def _direction(problem: Curve, now: _Descent) -> FloatArray:
     """Return the damped step to subtract; damping grows until every row's matrix is positive definite.
 
     A parameter on a bound whose descent leads outside stays put for this step (projected Newton).

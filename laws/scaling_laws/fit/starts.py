@@ -28,7 +28,7 @@ def starting_points(model: Model, weights: FloatArray, count: int) -> FloatArray
     z = model.problem.design[:, :, thin]
     powers = np.tensordot(nodes, z[model.exponent_rows], axes=1) + model.problem.offset[:, thin]
     basis = np.exp(np.clip(powers, -600, 600))
-    log_loss = model.problem.log_loss[thin]
+    log_loss = model.problem.observed[thin]
     amplitudes, cost = _amplitudes(model, basis, log_loss, weights[thin])
     chosen = _spread_out(cost, _levels(model), count)
     starts = np.zeros((len(chosen), model.problem.size))
@@ -39,7 +39,7 @@ def starting_points(model: Model, weights: FloatArray, count: int) -> FloatArray
 
 
 def _thinned(model: Model) -> NDArray[np.int64]:
-    order = np.argsort(model.problem.log_loss, kind="stable")
+    order = np.argsort(model.problem.observed, kind="stable")
     return order if len(order) <= GRID_POINTS else order[np.linspace(0, len(order) - 1, GRID_POINTS).astype(np.int64)]
 
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling_laws.fit.descend import Optimum
-from scaling_laws.fit.interval_scale import constant_rows, to_interval_scale, uncentred
+from scaling_laws.fit.curve import FittedCurve
 from scaling_laws.fit.linear_algebra import solve_positive
 from scaling_laws.fit.optimise import minimise
 from scaling_laws.fit.options import IntervalOptions
@@ -41,7 +40,7 @@ def blocks_of(members: NDArray[np.int64]) -> NDArray[np.int64]:
     return members % MOST_BLOCKS
 
 
-def jackknife(optimum: Optimum, blocks: NDArray[np.int64]) -> FloatArray:
+def jackknife(optimum: FittedCurve, blocks: NDArray[np.int64]) -> FloatArray:
     """Return the parameters (G, P) of the fits that leave out one block each."""
     keep = np.arange(blocks.max() + 1)[:, None] != blocks
     weights = keep * optimum.weights
@@ -57,7 +56,7 @@ def cv3_errors(values: FloatArray) -> FloatArray:
 
 
 def draw_wild(
-    optimum: Optimum, members: NDArray[np.int64], left_out: FloatArray, options: IntervalOptions
+    optimum: FittedCurve, members: NDArray[np.int64], left_out: FloatArray, options: IntervalOptions
 ) -> WildDraws:
     """Refit to losses whose residuals have been turned over, whole clusters at a time.
 
@@ -78,13 +77,15 @@ def draw_wild(
     losses = fitted + factors * (problem.observed - outside)
     refits = minimise(problem, optimum.warm_start, weights=optimum.weights, observed=losses, newton=True).parameters
     return WildDraws(
-        to_interval_scale(model, refits),
+        model.to_interval_scale(refits),
         linearised_errors(optimum, refits, blocks, losses),
         linearised_errors(optimum, optimum.p[None], blocks, problem.observed[None])[0],
     )
 
 
-def linearised_errors(optimum: Optimum, p: FloatArray, blocks: NDArray[np.int64], observed: FloatArray) -> FloatArray:
+def linearised_errors(
+    optimum: FittedCurve, p: FloatArray, blocks: NDArray[np.int64], observed: FloatArray
+) -> FloatArray:
     """Return (batch, P) standard errors on the interval scale, up to a factor common to all rows.
 
     The jackknife with each refit replaced by one Gauss-Newton step. The curvature of rho enters as a constant: at
@@ -96,19 +97,17 @@ def linearised_errors(optimum: Optimum, p: FloatArray, blocks: NDArray[np.int64]
     return np.concatenate([_linearised(optimum, p[i : i + size], blocks, observed[i : i + size]) for i in starts])
 
 
-def _linearised(optimum: Optimum, p: FloatArray, blocks: NDArray[np.int64], observed: FloatArray) -> FloatArray:
+def _linearised(optimum: FittedCurve, p: FloatArray, blocks: NDArray[np.int64], observed: FloatArray) -> FloatArray:
     model, problem = optimum.model, optimum.model.problem
     at = problem.forward(p, optimum.weights, observed)
-    jacobian = problem.jacobian(at)
-    jacobian[:, constant_rows(model)] = np.exp(-at.predicted)[:, None, :]
-    scale = np.ones_like(at.predicted) if problem.rho.is_log else np.exp(at.predicted)
+    jacobian = model.interval_jacobian(at)
     order = np.argsort(blocks, kind="stable")
     first = np.searchsorted(blocks[order], np.arange(blocks.max() + 1))
-    scored = jacobian * (optimum.weights * problem.rho.slope(at.residuals) * scale)[:, None, :]
+    scored = jacobian * (optimum.weights * problem.rho.slope(at.residuals))[:, None, :]
     scores = np.add.reduceat(scored[:, :, order], first, axis=2).transpose(2, 0, 1)
-    rooted = (jacobian * (np.sqrt(optimum.weights) * scale)[:, None, :])[:, :, order]
+    rooted = (jacobian * np.sqrt(optimum.weights))[:, :, order]
     parts = np.stack([x @ x.transpose(0, 2, 1) for x in np.split(rooted, first[1:], axis=2)])
-    shifts = uncentred(model, _left_out_shifts(parts, scores))
+    shifts = model.interval_shifts(_left_out_shifts(parts, scores))
     spread = shifts - shifts.mean(axis=0)
     variance: FloatArray = (len(parts) - 1) / len(parts) * np.einsum("gbp,gbp->bp", spread, spread)
     return np.sqrt(variance)
