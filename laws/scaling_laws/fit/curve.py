@@ -2,6 +2,9 @@
 
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from scaling_laws.fit.problem import BoolArray, Forward, Rho
 from scaling_laws.points import FloatArray
 
@@ -45,6 +48,10 @@ class Curve(Protocol):
 
     def forward(self, p: FloatArray, weights: FloatArray, observed: FloatArray | None = None) -> Forward:
         """Evaluate at parameters (batch, P) with weights and, where given, other observed values (batch, n)."""
+        ...
+
+    def part(self, rows: NDArray[np.int64]) -> "Curve":
+        """Return the curve on some of the points."""
         ...
 
     def derivatives(self, at: Forward, weights: FloatArray, newton: BoolArray) -> tuple[FloatArray, FloatArray]:

@@ -1,6 +1,6 @@
 """The global optimum of a form on points, with its certificate."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from scaling_laws.law import Certificate
 from scaling_laws.points import FloatArray, Points
 
 STARTS = 16
+SEARCH_POINTS = 10_000
+"""Larger tables are searched on so many of their points."""
 SEARCH_STEPS = 150
 """Steps of each start; the best go on along their valley where they have not reached its end."""
 STRAGGLERS = 3
@@ -53,14 +55,32 @@ def find_optimum(form: LogSumExpForm, points: Points, *, objective: Objective) -
     """Return the best optimum over all starts; a term that tends to zero is set to zero where that is no worse."""
     model = build_model(form, points, objective=objective)
     weights = np.ones(len(points)) if points.weights is None else np.asarray(points.weights, dtype=np.float64)
-    optima = minimise(model.problem, starting_points(model, weights, STARTS), weights=weights, steps=SEARCH_STEPS)
-    optima = _finish_stragglers(model, optima, weights)
+    optima = _search(model, weights)
     best = int(np.argmin(optima.objective))
     p = _without_faint_terms(model, optima.parameters[best], weights)
     p = polish(model.problem, _merge_constants(model, p), weights)
     reached = float(model.problem.forward(p[None], weights).objective[0])
     ends = np.where(optima.settled | (optima.objective <= reached), optima.objective, np.inf)
     return Optimum(model, p, weights, reached, certify(model, p, weights=weights, ends=ends))
+
+
+def _search(model: Model, weights: FloatArray) -> Optima:
+    """Return where descents from all over the exponents' grid end.
+
+    Of large tables two halves of a thinned table are searched, and the two optima go on with all the points.
+    """
+    n = len(weights)
+    if n <= SEARCH_POINTS:
+        starts = starting_points(model, weights, STARTS)
+        optima = minimise(model.problem, starts, weights=weights, steps=SEARCH_STEPS)
+        return _finish_stragglers(model, optima, weights)
+    order = np.argsort(model.problem.observed, kind="stable")
+    kept = order[np.linspace(0, n - 1, SEARCH_POINTS).astype(np.int64)]
+    halves = [
+        _search(replace(model, problem=model.problem.part(rows)), weights[rows]) for rows in (kept[::2], kept[1::2])
+    ]
+    best = np.array([found.parameters[np.argmin(found.objective)] for found in halves])
+    return minimise(model.problem, best, weights=weights)
 
 
 def _finish_stragglers(model: Model, optima: Optima, weights: FloatArray) -> Optima:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling_laws.fit.curve import FittedCurve
+from scaling_laws.fit.one_step import one_step_draws, random_blocks
 from scaling_laws.fit.optimise import minimise
 from scaling_laws.fit.options import IntervalOptions
 from scaling_laws.fit.resample import cluster_pairs_weights, pairs_weights
@@ -16,6 +17,8 @@ from scaling_laws.points import FloatArray, Points
 
 REFIT_STEPS = 100
 """Of a bootstrap's refits, which take nine on average; those of a flat valley would go on for hundreds."""
+LARGE = 10_000_000
+"""Points times draws beyond which refits (minutes) give way to one Newton step on sums over blocks of points."""
 BY_CLUSTER = {IntervalMethod.WILD_CLUSTER_T, IntervalMethod.CV3, IntervalMethod.CLUSTER_PAIRS}
 
 
@@ -55,24 +58,35 @@ def make_intervals(optimum: FittedCurve, points: Points, options: IntervalOption
     method = choose_method(points, options)
     if method == IntervalMethod.NONE:
         return Intervals(method)
-    is_large = len(points) * options.draws > LARGE
-    if is_large and method == IntervalMethod.PAIRS:
-        blocks = random_blocks(len(points), seed=options.seed)
-        return one_step_intervals(optimum, blocks, options, method=method)
     if method == IntervalMethod.PAIRS:
-        weights = pairs_weights(len(points), options.draws, seed=options.seed)
-        return percentile_intervals(optimum, weights, level=options.level)
+        return _pairs_intervals(optimum, points, options)
     members = cluster_members(points)
-    if is_large and method == IntervalMethod.WILD_CLUSTER_T and options.method is None:
-        method = IntervalMethod.CLUSTER_PAIRS
-    if is_large and method == IntervalMethod.CLUSTER_PAIRS:
-        return one_step_intervals(optimum, members, options, method=method)
-    if method == IntervalMethod.CLUSTER_PAIRS:
-        weights = cluster_pairs_weights(members, options.draws, seed=options.seed)
-        return percentile_intervals(optimum, weights, level=options.level, method=method)
+    is_large = len(points) * options.draws > LARGE
+    if method == IntervalMethod.CLUSTER_PAIRS or (is_large and options.method is None):
+        return _cluster_pairs_intervals(optimum, members, options, is_large=is_large)
     if method == IntervalMethod.CV3:
         return jackknife_intervals(optimum, jackknife(optimum, blocks_of(members)), level=options.level)
     return wild_intervals(optimum, members, options)
+
+
+def _pairs_intervals(optimum: FittedCurve, points: Points, options: IntervalOptions) -> Intervals:
+    if len(points) * options.draws > LARGE:
+        blocks = random_blocks(len(points), seed=options.seed)
+        draws = one_step_draws(optimum, blocks, draws=options.draws, seed=options.seed)
+        return _percentiles(IntervalMethod.PAIRS, optimum.model.natural(draws), options.level)
+    weights = pairs_weights(len(points), options.draws, seed=options.seed)
+    return percentile_intervals(optimum, weights, level=options.level)
+
+
+def _cluster_pairs_intervals(
+    optimum: FittedCurve, members: NDArray[np.int64], options: IntervalOptions, *, is_large: bool
+) -> Intervals:
+    method = IntervalMethod.CLUSTER_PAIRS
+    if is_large:
+        draws = one_step_draws(optimum, members, draws=options.draws, seed=options.seed)
+        return _percentiles(method, optimum.model.natural(draws), options.level)
+    weights = cluster_pairs_weights(members, options.draws, seed=options.seed)
+    return percentile_intervals(optimum, weights, level=options.level, method=method)
 
 
 def cluster_members(points: Points) -> NDArray[np.int64]:
@@ -101,6 +115,10 @@ def percentile_intervals(
         optimum.model.problem, optimum.warm_start, weights=weights[usable], newton=True, steps=REFIT_STEPS
     )
     draws = optimum.model.natural(refits.parameters)
+    return _percentiles(method, draws, level)
+
+
+def _percentiles(method: IntervalMethod, draws: FloatArray, level: float) -> Intervals:
     tail = 50 * (1 - level)
     lower, upper = np.percentile(draws, [tail, 100 - tail], axis=0)
     return Intervals(method, _spread(draws), lower, upper, draws)

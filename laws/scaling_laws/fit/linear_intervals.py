@@ -8,9 +8,13 @@ from numpy.typing import NDArray
 from scaling_laws.fit.least_squares import LeastSquares
 from scaling_laws.fit.options import IntervalOptions
 from scaling_laws.fit.resample import cluster_pairs_weights, pairs_weights, webb_factors
+from scaling_laws.fit.wild import blocks_of
 from scaling_laws.law import IntervalMethod
 from scaling_laws.points import FloatArray, Points
 
+RESAMPLED = {IntervalMethod.WILD_CLUSTER_T, IntervalMethod.PAIRS, IntervalMethod.CLUSTER_PAIRS}
+LARGE = 20_000_000
+"""Points times draws whose factors (8 bytes each) are held at a time."""
 BY_CLUSTER = {IntervalMethod.WILD_CLUSTER_T, IntervalMethod.CV3, IntervalMethod.CLUSTER_PAIRS}
 
 
@@ -35,7 +39,7 @@ def linear_intervals(squares: LeastSquares, points: Points, options: IntervalOpt
     members = None
     if points.clusters is not None and len(np.unique(points.clusters)) >= 2:
         members = np.unique(np.asarray(points.clusters), return_inverse=True)[1].astype(np.int64)
-    method = _choose(members, options)
+    method = _choose(members, options, is_large=len(points) * options.draws > LARGE)
     errors = _errors(squares, members)
     basis, freedom = _basis(method, errors, squares, members)
     details = {name: error for name, error in errors.items() if name != "least_squares"}
@@ -44,21 +48,28 @@ def linear_intervals(squares: LeastSquares, points: Points, options: IntervalOpt
     return LinearIntervals(method, basis, lower, upper, draws, details)
 
 
-def _choose(members: NDArray[np.int64] | None, options: IntervalOptions) -> IntervalMethod:
+def _choose(members: NDArray[np.int64] | None, options: IntervalOptions, *, is_large: bool) -> IntervalMethod:
     method = options.method
+    if is_large and method in RESAMPLED:
+        raise ValueError(
+            f"{method} intervals of {options.draws:,} draws need more than {LARGE:,} points times draws; ask for fewer "
+            "draws, or for CV3 or HC3 intervals, which need none."
+        )
     if method in BY_CLUSTER and members is None:
         raise ValueError(f"{method} intervals need points of at least two trajectories.")
     if options.draws == 0 and method not in {IntervalMethod.HC3, IntervalMethod.CV3}:
         return IntervalMethod.LEAST_SQUARES
     if method is not None and method != IntervalMethod.NONE:
         return method
-    return IntervalMethod.LEAST_SQUARES if members is None else IntervalMethod.WILD_CLUSTER_T
+    if members is None:
+        return IntervalMethod.LEAST_SQUARES
+    return IntervalMethod.CV3 if is_large else IntervalMethod.WILD_CLUSTER_T
 
 
 def _errors(squares: LeastSquares, members: NDArray[np.int64] | None) -> dict[str, FloatArray]:
     out = {"least_squares": np.sqrt(np.diag(squares.covariance)), "hc3": np.sqrt(np.diag(squares.hc3))}
     if members is not None:
-        out["cr3"] = np.sqrt(np.diag(squares.cr3(members)))
+        out["cr3"] = np.sqrt(np.diag(squares.cr3(blocks_of(members))))
     return out
 
 
@@ -67,7 +78,7 @@ def _basis(
 ) -> tuple[FloatArray, int]:
     """Return the standard errors that t and p stand on, and their degrees of freedom."""
     if method in BY_CLUSTER and members is not None:
-        return errors["cr3"], int(members.max())
+        return errors["cr3"], int(blocks_of(members).max())
     if method == IntervalMethod.HC3:
         return errors["hc3"], squares.freedom
     return errors["least_squares"], squares.freedom
@@ -112,10 +123,10 @@ def _wild_draws(
     hat = squares.inverse @ squares.rooted.T
     shifts = (factors * squares.residuals * squares.root) @ hat.T
     left = factors * squares.residuals - _unweighted(squares, shifts)
-    variance = np.zeros_like(shifts)
     moves = []
-    for cluster in range(int(members.max()) + 1):
-        own = members == cluster
+    blocks = blocks_of(members)
+    for block in range(int(blocks.max()) + 1):
+        own = blocks == block
         part = squares.rooted[own]
         rest = np.linalg.pinv(squares.rooted.T @ squares.rooted - part.T @ part, hermitian=True, rcond=1e-12)
         moves.append((left[:, own] * squares.root[own]) @ part @ rest)

@@ -5,7 +5,7 @@ J_i = sum_k w_ik X_ik and the Hessian sum_k w_ik X_ik X_ik' - J_i J_i', with w t
 The objective is sum_i v_i rho(r_i), with r_i = log L_i - y_i, or r_i = L_i - exp(y_i) for losses of raw residuals.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -165,6 +165,10 @@ class Problem:
         if newton.any():
             self._add_second_order(matrix, at.inner, slope * newton[:, None])
         return gradient, matrix
+
+    def part(self, rows: NDArray[np.int64]) -> "Problem":
+        """Return the problem on some of the points."""
+        return replace(self, design=self.design[:, :, rows], offset=self.offset[:, rows], observed=self.observed[rows])
 
     def _add_second_order(self, matrix: FloatArray, shares: FloatArray, slope: FloatArray) -> None:
         """Add sum_ik slope_i w_ik X_ik X_ik' in place, entry by entry.

@@ -1,5 +1,8 @@
 """Intervals: methods, and how often they cover."""
 
+import resource
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ from scaling_laws.fit import IntervalOptions, Objective, fit_law, predict_draws
 from scaling_laws.law import IntervalMethod
 from scaling_laws.points import Points
 
+CLUSTER_PAIRS = IntervalMethod.CLUSTER_PAIRS
 TRUTH = {"E": 1.05, "A": 30.0, "B": 900.0, "alpha": 0.42, "beta": 0.6}
 SIZES, TOKENS = np.array([1e4, 2e4, 4e4, 1.2e5]), np.array([5e5, 1e6, 2e6, 4e6])
 
@@ -74,6 +78,47 @@ def test_many_trajectories_are_left_out_in_blocks() -> None:
     assert law.clusters == 300
     for w, p in zip(law.coefficients, pairs.coefficients, strict=True):
         assert w.standard_error == pytest.approx(p.standard_error, rel=0.5)
+
+
+def table(n: int, clusters: int | None = None) -> Points:
+    rng = np.random.default_rng(6)
+    N, D = np.exp(rng.uniform(12, 23, n)), np.exp(rng.uniform(17, 28, n))
+    loss = (1.7 + 400 / N**0.34 + 2000 / D**0.37) * np.exp(0.02 * rng.standard_t(4, n))
+    return Points(N, D, loss, clusters=None if clusters is None else np.arange(n) % clusters)
+
+
+@pytest.mark.parametrize("clusters", [None, 100])
+def test_large_tables_get_one_step_draws_that_agree_with_refits(
+    clusters: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points, options = table(3000, clusters), IntervalOptions(draws=400)
+    refitted = fit_law(points, intervals=replace(options, method=CLUSTER_PAIRS if clusters else IntervalMethod.PAIRS))
+    monkeypatch.setattr("scaling_laws.fit.intervals.LARGE", 1000)
+    law = fit_law(points, intervals=options)
+    assert law.interval_method == refitted.interval_method
+    assert not np.array_equal(law.draws, refitted.draws)
+    for one, other in zip(law.coefficients, refitted.coefficients, strict=True):
+        assert one.value == other.value
+        assert one.standard_error == pytest.approx(other.standard_error, rel=0.2)
+
+
+def test_tables_beyond_the_searched_size_reach_the_same_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = IntervalOptions(draws=0)
+    whole = fit_law(table(3000), intervals=options)
+    monkeypatch.setattr("scaling_laws.fit.descend.SEARCH_POINTS", 300)
+    thinned = fit_law(table(3000), intervals=options)
+    assert thinned.objective == pytest.approx(whole.objective, rel=1e-14)
+    assert thinned.certificate is not None
+    assert (thinned.certificate.starts, thinned.certificate.starts_agreeing) == (2, 2)
+
+
+@pytest.mark.slow
+def test_a_million_rows_are_fitted_in_bounded_memory() -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    points = table(1_000_000, 50)
+    for form in ("Chinchilla", "Linear"):
+        assert fit_law(points, form).coefficients[1].lower is not None
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_500_000  # KiB
 
 
 @pytest.mark.slow

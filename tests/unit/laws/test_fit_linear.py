@@ -216,6 +216,13 @@ def test_linear_cannot_predict_from_sizes_what_depends_on_more() -> None:
         predict(law, 1e6, 1e9)
 
 
+def test_draws_of_large_tables_are_refused_and_not_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scaling_laws.fit.linear_intervals.LARGE", 1000)
+    assert fit_law(sweep(), "Linear").interval_method == IntervalMethod.CV3
+    with pytest.raises(ValueError, match="ask for fewer draws, or for CV3 or HC3"):
+        fit_law(sweep(), "Linear", intervals=IntervalOptions(method=IntervalMethod.PAIRS))
+
+
 def test_least_squares_refuses_dependent_columns() -> None:
     x = np.arange(10.0)
     with pytest.raises(np.linalg.LinAlgError):
