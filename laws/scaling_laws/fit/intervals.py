@@ -143,16 +143,19 @@ def wild_intervals(optimum: FittedCurve, members: NDArray[np.int64], options: In
     """Return limits from studentised wild-cluster draws, with CV3 beside them.
 
     Each refit's distance from the estimate is divided by the refit's own standard errors and multiplied by the
-    estimate's: by the median of the coefficients' ratios, one number a draw. A ratio for each coefficient would tear
-    apart draws in which coefficients trade against each other, and predictions far out would cover 85 % instead of 95.
-    Limits are percentiles of these draws, so that coefficients and whatever is computed from the draws agree.
+    estimate's: by the median of the coefficients' ratios, one number a draw, and by sqrt(G / (G - 1)) for G clusters. A
+    ratio for each coefficient would tear apart draws in which coefficients trade against each other, and predictions
+    far out would cover 85 % instead of 95. Limits are percentiles of these draws, so that coefficients and whatever is
+    computed from the draws agree.
     """
     model = optimum.model
     left_out = jackknife(optimum, blocks_of(members))
     wild = draw_wild(optimum, members, left_out, options)
     estimate = model.to_interval_scale(optimum.p)
     ratio = np.where(wild.errors > 0, wild.own_errors / np.where(wild.errors > 0, wild.errors, 1.0), 1.0)
-    studentised = estimate + (wild.refits - estimate) * np.median(ratio, axis=1, keepdims=True)
+    clusters = int(members.max()) + 1
+    factor = np.median(ratio, axis=1, keepdims=True) * np.sqrt(clusters / (clusters - 1))
+    studentised = estimate + (wild.refits - estimate) * factor
     draws = model.natural(model.from_interval_scale(studentised))
     tail = 0.5 - options.level / 2
     lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0, method="weibull")
