@@ -8,7 +8,6 @@ The pilot trained a 0.14 M byte-level model on the interpreter's library source,
 """
 
 import argparse
-import shutil
 import sysconfig
 import tempfile
 from pathlib import Path
@@ -33,17 +32,24 @@ PRUNED = {30: 0.087, 50: 0.584, 70: 2.2, 90: 4.3}
 TUNED = {30: -0.015, 50: 0.012, 70: 0.186, 90: 0.926}
 """The same after 300 more steps."""
 MORE_STEPS = 300
+INSTALLED = {"site-packages", "dist-packages"}
 
 
-def library_source(folder: Path) -> Path:
-    """Copy the interpreter's library source, without installed packages, to `folder`."""
+def library_source(path: Path) -> Path:
+    """Write the interpreter's library source, without installed packages, to one file.
+
+    One file, so that held-out text comes from the same modules as the training text, as in the pilot. Held out by
+    module the loss after 4,000 steps is .05 higher.
+    """
     root = Path(sysconfig.get_path("stdlib"))
-    for path in sorted(root.rglob("*.py")):
-        relative = path.relative_to(root)
-        if not {"site-packages", "dist-packages", "__pycache__"} & set(relative.parts):
-            (folder / relative).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, folder / relative)
-    return folder
+    files = [p for p in sorted(root.rglob("*.py")) if not INSTALLED & set(p.relative_to(root).parts)]
+    path.write_bytes(b"\n\n".join(text for text in (p.read_bytes() for p in files) if is_text(text)))
+    return path
+
+
+def is_text(content: bytes) -> bool:
+    """Say whether a file is UTF-8 without NUL bytes: some test modules are not, on purpose."""
+    return b"\0" not in content and content.decode("utf-8", "ignore").encode() == content
 
 
 def experiment(corpus: Path, steps: tuple[int, ...]) -> ExperimentSpec:
@@ -97,7 +103,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
         out = given.out or Path(temporary)
-        found = losses(library_source(Path(temporary) / "library"), out)
+        found = losses(library_source(Path(temporary) / "library.txt"), out)
     longest = max(STEPS)
     dense = found[longest, "dense"]
     print("branch: loss (pilot)")
