@@ -49,7 +49,7 @@ def _flash(qkv: Tensor, rotation: Tensor, heads: int) -> Tensor:
 
 
 class _Attention(torch.autograd.Function):
-    """A third less time than the same operations under autograd, at the contexts of small models."""
+    """5 to 8 % of a small model's step less than flash attention behind autograd's rotation."""
 
     @staticmethod
     def forward(ctx: Any, qkv: Tensor, rotation: Tensor, mask: Tensor, heads: int) -> Tensor:
