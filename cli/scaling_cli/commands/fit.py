@@ -19,7 +19,9 @@ def fit(  # noqa: PLR0913  # one argument an option
         str, typer.Argument(help="CSV, JSON lines, JSON or Parquet, a results folder, or - for standard input.")
     ],
     *,
-    form: Annotated[str, typer.Option(help="The law: Chinchilla, Linear, ...")],
+    form: Annotated[
+        str, typer.Option(help="The law: Chinchilla, Linear, ..., or an expression: 'loss = E + A/N^alpha'.")
+    ],
     columns: Annotated[
         str, typer.Option(metavar="N=...,D=...,loss=...", help="Which column is which; else their names decide.")
     ] = "",

@@ -13,7 +13,7 @@ from scaling_cli.errors import CommandError
 from scaling_cli.tables.columns import MEANING, ROLES, ColumnMap, map_columns
 from scaling_cli.tables.sources import MAX_ROWS, Row, RowSource
 from scaling_cli.tables.where import as_number, parse_condition
-from scaling_laws.forms import Form, LinearForm, form_named
+from scaling_laws.forms import ExpressionForm, Form, LinearForm, form_named
 from scaling_laws.points import FloatArray, Points
 from scaling_laws.records import codes
 
@@ -101,10 +101,25 @@ def _mapping(header: Sequence[str], form: Form, options: TableOptions, *, name: 
         needed = ["loss", *(role for role in ("N", "D") if role in bases)]
         # A linear law may have no N or D at all; what its table calls so is then a feature like any other.
         further = [base for base in bases if base not in {"N", "D"}]
+    elif isinstance(form, ExpressionForm):
+        needed, further = _of_expression(form, header, options.columns)
     else:
         needed = ["N", "D", "loss"]
         further = [variable for variable in form.variables if variable not in {"N", "D"}]
     return map_columns(header, options.columns, needed=needed, features=further, source=name)
+
+
+def _of_expression(
+    form: ExpressionForm, header: Sequence[str], given: Mapping[str, str]
+) -> tuple[list[str], list[str]]:
+    """Return the roles and the further columns that an expression uses; what is no column is a coefficient."""
+    known = {*header, *given}
+    variables, _ = form.split_names(frozenset({*known, "N", "D", "C"}))
+    wanted = {*variables, form.equation.response}
+    roles = wanted & {"N", "D", "loss"}
+    if "C" in wanted - known:
+        roles |= {"N", "D"}  # C is 6ND then
+    return sorted(roles), [name for name in sorted(wanted - {"N", "D", "loss"}) if name != "C" or "C" in known]
 
 
 def _present(defaults: Sequence[str], header: Sequence[str], given: Mapping[str, str]) -> list[str]:
@@ -211,15 +226,15 @@ def _take(columns: Iterable[_Column], cells: Sequence[object], *, where: str) ->
 def _points(columns: Mapping[str, _Column], mapping: ColumnMap, notes: list[str], *, name: str) -> Points:
     numbers = {role: np.array(columns[role].cells) for role in columns if role in ROLES and role != "cluster"}
     _derive(numbers, mapping.roles, notes)
-    rows = len(numbers["loss"])
+    rows = len(next(iter(columns.values())).cells)
     features = {f: _feature(columns[f], name=name) for f in mapping.features}
     clusters = codes([str(cell) for cell in columns["cluster"].cells]) if "cluster" in columns else None
-    # A linear law of other columns needs neither N nor D.
+    # A linear law of other columns needs neither N nor D; an expression may predict another column than the loss.
     ones = np.ones(rows)
     return Points(
         N=numbers.get("N", ones),
         D=numbers.get("D", ones),
-        loss=numbers["loss"],
+        loss=numbers.get("loss", ones),
         clusters=clusters,
         steps=numbers.get("steps"),
         weights=numbers.get("weight"),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scaling_laws.forms import OWN_FORM
 from scaling_laws.law import Law
 from scaling_laws.points import FloatArray
 
@@ -62,7 +63,7 @@ def surface_draws(law: Law) -> Surface | None:
 
 def has_surface(law: Law) -> bool:
     """Whether the law is of the form E + A/N^alpha + B/D^beta."""
-    return {estimate.name for estimate in law.coefficients} == set(COEFFICIENTS)
+    return law.form != OWN_FORM and {estimate.name for estimate in law.coefficients} == set(COEFFICIENTS)
 
 
 def no_surface(law: Law) -> str:

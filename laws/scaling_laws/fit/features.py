@@ -49,6 +49,18 @@ def column_names(points: Points) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("N", "D", "C", *points.features)))
 
 
+def numeric_column(points: Points, name: str) -> FloatArray:
+    """Return N, D, C, loss or a feature of numbers.
+
+    Raises:
+        ValueError: there is no such column, or it does not hold finite numbers.
+    """
+    values = np.asarray(points.loss) if name == "loss" else _base_column(points, name)
+    if values.dtype.kind not in "fiub":
+        raise ValueError(f"Column {name} does not hold numbers but text such as {str(values[0])!r}.")
+    return _finite(name, values.astype(np.float64), positive=False)
+
+
 def derived_column(name: str, columns: dict[str, FloatArray]) -> FloatArray | None:
     """Return a column made of N and D alone, such as D, C or log(N); None when it needs another."""
     logged = LOG.fullmatch(name)

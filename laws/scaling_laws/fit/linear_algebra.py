@@ -1,5 +1,7 @@
 """Small symmetric systems, many at once."""
 
+from itertools import combinations
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,3 +38,34 @@ def solve_positive(matrices: FloatArray, right: FloatArray) -> tuple[FloatArray,
             x[j] -= a[j, i] * x[i]
         x[j] /= a[j, j]
     return np.where(good, x, 0.0).T, good
+
+
+def solve_signed(
+    gram: FloatArray, right: FloatArray, base: FloatArray, *, is_signed: NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray]:
+    """Solve a batch of small least-squares problems in which some unknowns may not be negative.
+
+    Every subset of those unknowns is solved without bounds; the best in which they are all positive is the answer.
+
+    Args:
+        gram: X'X, (batch, K, K).
+        right: X'y, (batch, K).
+        base: y'y, (batch,).
+        is_signed: which unknowns may be negative, (K,).
+
+    Returns:
+        Solutions (batch, K), zero for unknowns left out, and the sums of squares that remain, (batch,).
+    """
+    always, optional = np.flatnonzero(is_signed).tolist(), np.flatnonzero(~is_signed).tolist()
+    best, cost = np.zeros_like(right), base.copy()
+    for size in range(len(optional) + 1):
+        for subset in ([*always, *some] for some in combinations(optional, size)):
+            if not subset:
+                continue
+            solution, good = solve_positive(gram[:, subset][:, :, subset], right[:, subset])
+            trial = base - np.einsum("bk,bk->b", solution, right[:, subset])
+            better = good & (solution[:, len(always) :] > 0).all(axis=1) & (trial < cost)
+            cost[better] = trial[better]
+            best[better] = 0.0
+            best[np.ix_(better, subset)] = solution[better]
+    return best, cost

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from scaling_laws.fit.checks import refuse_too_few
-from scaling_laws.fit.descend import Optimum, find_optimum
+from scaling_laws.fit.descend import find_optimum
 from scaling_laws.fit.intervals import Intervals, choose_method, make_intervals
 from scaling_laws.fit.law_findings import law_findings
 from scaling_laws.fit.model import variable
@@ -26,7 +26,7 @@ def fit_log_sum_exp(points: Points, form: LogSumExpForm, *, objective: Objective
     return Law(
         form=form.name,
         formula=form.formula,
-        coefficients=_estimates(optimum, made),
+        coefficients=estimates(form.coefficients, dict(form.fixed), optimum.coefficients, made),
         objective=optimum.objective * optimum.model.objective_factor,
         objective_name=objective.name,
         points=len(points),
@@ -56,13 +56,15 @@ def goodness(response: FloatArray, fitted: FloatArray, weights: FloatArray) -> M
     return out
 
 
-def _estimates(optimum: Optimum, made: Intervals) -> tuple[Estimate, ...]:
-    names, fixed = optimum.model.form.coefficients, dict(optimum.model.form.fixed)
+def estimates(
+    names: tuple[str, ...], fixed: Mapping[str, float], values: FloatArray, made: Intervals
+) -> tuple[Estimate, ...]:
+    """Return the coefficients with their errors and limits; fixed ones have none."""
     return tuple(
         Estimate(name, float(value))
         if name in fixed
         else Estimate(name, float(value), _at(made.standard_errors, i), _at(made.lower, i), _at(made.upper, i))
-        for i, (name, value) in enumerate(zip(names, optimum.coefficients, strict=True))
+        for i, (name, value) in enumerate(zip(names, values, strict=True))
     )
 
 

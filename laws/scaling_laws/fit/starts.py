@@ -4,12 +4,12 @@ For given exponents the law is linear in its amplitudes, so that the best non-ne
 least-squares problem (Golub and Pereyra 1973, doi:10.1137/0710036). Nobody chooses starting values.
 """
 
-from itertools import combinations, product
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling_laws.fit.linear_algebra import solve_positive
+from scaling_laws.fit.linear_algebra import solve_signed
 from scaling_laws.fit.model import Model
 from scaling_laws.points import FloatArray
 
@@ -58,10 +58,7 @@ def _nodes(model: Model) -> FloatArray:
 def _amplitudes(
     model: Model, basis: FloatArray, log_loss: FloatArray, weights: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return non-negative amplitudes (nodes, amplitudes) that minimise the squared relative error, and that error.
-
-    Every subset of the terms is solved without bounds; the best whose amplitudes are all positive is the answer.
-    """
+    """Return non-negative amplitudes (nodes, amplitudes) that minimise the squared relative error, and that error."""
     root = np.sqrt(weights / weights.sum())
     relative = basis * np.exp(-log_loss) * root
     free = relative[:, model.amplitude_terms]
@@ -70,17 +67,7 @@ def _amplitudes(
     gram = np.matmul(free, free.transpose(0, 2, 1))
     right = np.matmul(free, target[:, :, None])[:, :, 0]
     base = np.einsum("bn,bn->b", target, target)
-    best, cost = np.zeros_like(right), base.copy()
-    terms = range(right.shape[1])
-    for size in range(1, len(terms) + 1):
-        for subset in map(list, combinations(terms, size)):
-            solution, good = solve_positive(gram[:, subset][:, :, subset], right[:, subset])
-            trial = base - np.einsum("bk,bk->b", solution, right[:, subset])
-            better = good & (solution > 0).all(axis=1) & (trial < cost)
-            cost[better] = trial[better]
-            best[better] = 0.0
-            best[np.ix_(better, subset)] = solution[better]
-    return best, cost
+    return solve_signed(gram, right, base, is_signed=np.zeros(right.shape[1], dtype=bool))
 
 
 def _spread_out(cost: FloatArray, levels: tuple[int, ...], count: int) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from scaling_laws.forms.base import Form, LinearForm, LogSumExpForm, Term
 from scaling_laws.forms.chinchilla import CHINCHILLA
+from scaling_laws.forms.expression import OWN_FORM, Coefficient, ExpressionForm, is_expression, own_form
 from scaling_laws.forms.linear import LINEAR
 
 FORMS: dict[str, Form] = {form.name: form for form in (CHINCHILLA, LINEAR)}
@@ -13,14 +14,27 @@ def form_names() -> tuple[str, ...]:
 
 
 def form_named(name: str) -> Form:
-    """Return the form of that name.
+    """Return the form of that name, or the form that an expression such as `loss = E + A*N^-alpha` writes down.
 
     Raises:
-        ValueError: no form has that name; the message lists those that exist.
+        ValueError: no form has that name, and the message lists those that exist; or the expression is none.
     """
+    if is_expression(name):
+        return own_form(name)
     if name not in FORMS:
         raise ValueError(f"There is no form named {name!r}; the forms are {', '.join(FORMS)}.")
     return FORMS[name]
 
 
-__all__ = ["FORMS", "Form", "LinearForm", "LogSumExpForm", "Term", "form_named", "form_names"]
+__all__ = [
+    "FORMS",
+    "OWN_FORM",
+    "Coefficient",
+    "ExpressionForm",
+    "Form",
+    "LinearForm",
+    "LogSumExpForm",
+    "Term",
+    "form_named",
+    "form_names",
+]

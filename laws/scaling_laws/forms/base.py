@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from scaling_laws.forms.expression import ExpressionForm
+
 
 @dataclass(frozen=True)
 class Term:
@@ -55,4 +57,4 @@ class LinearForm:
     """Features when none are named; those that the points lack are left out."""
 
 
-Form = LogSumExpForm | LinearForm
+Form = LogSumExpForm | LinearForm | ExpressionForm

@@ -1,0 +1,112 @@
+"""What the reader of a law of a general form must know about its optimum."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from scaling_laws.fit.expression.optimum import ExpressionOptimum
+from scaling_laws.fit.findings import shared_findings
+from scaling_laws.fit.intervals import Intervals
+from scaling_laws.fit.law_findings import WEAK_RATIO, convergence
+from scaling_laws.law import Finding, FindingCode
+from scaling_laws.points import FloatArray, Points
+
+FLAT_CONDITION = 1e12
+"""Condition number of the scaled Hessian beyond which a direction counts as flat; rational functions reach 1e10."""
+WIDE_FACTOR = 10.0
+"""Ratio of its limits from which a positive coefficient that does not enter linearly counts as undetermined."""
+
+
+def expression_findings(optimum: ExpressionOptimum, points: Points, made: Intervals) -> tuple[Finding, ...]:
+    """Return the findings, the state of convergence first."""
+    model = optimum.model
+    residuals = model.problem.forward(optimum.p[None], optimum.weights).residuals[0]
+    columns = np.column_stack([model.problem.columns[name] for name in model.form.variables] or [np.zeros(len(points))])
+    groups = np.unique(columns, axis=0, return_inverse=True)[1].ravel()
+    return (
+        convergence(optimum.certificate),
+        *_bounds(optimum),
+        *_weakness(optimum, made),
+        *shared_findings(points, residuals, groups, coefficients=len(model.names), method=made.method),
+    )
+
+
+def _bounds(optimum: ExpressionOptimum) -> Iterator[Finding]:
+    model = optimum.model
+    for j, name in enumerate(model.names):
+        if name not in optimum.certificate.active_bounds:
+            continue
+        is_lower = optimum.p[j] <= model.problem.lower[j]
+        own = model.declared[j]
+        bound = own.lower if is_lower else own.upper
+        if own.is_positive and (bound <= 0 or np.isinf(bound)):
+            where = f"{name} tends to {'zero' if is_lower else 'infinity'}"
+        else:
+            where = f"{name} lies on its {'lower' if is_lower else 'upper'} bound of {bound:g}"
+        message = (
+            f"{where}: the best fit of {model.form.formula!r} lies outside of what is allowed. Check the columns and "
+            "their units, widen their range, or leave out the term."
+        )
+        yield Finding(FindingCode.BOUND_HIT, message)
+
+
+def _weakness(optimum: ExpressionOptimum, made: Intervals) -> Iterator[Finding]:
+    """Yield at most one WeaklyIdentified that names every reason."""
+    reasons = [*_flat(optimum), *_wide(optimum, made)]
+    if reasons:
+        advice = "Add points that widen the range of the variables, or fix a coefficient."
+        yield Finding(FindingCode.WEAKLY_IDENTIFIED, f"{'; '.join(reasons)}. {advice}"[:1000])
+
+
+def _flat(optimum: ExpressionOptimum) -> Iterator[str]:
+    seen = optimum.certificate
+    if seen.condition_number > FLAT_CONDITION:
+        yield f"the objective is flat along some combination of coefficients (condition {seen.condition_number:.1e})"
+
+
+def _wide(optimum: ExpressionOptimum, made: Intervals) -> Iterator[str]:
+    """Name coefficients that do not enter linearly and that the errors leave open, by limits or least squares."""
+    model, limits = optimum.model, _limits(optimum.model.form.coefficients, made)
+    errors = interval_scale_errors(optimum)
+    for j, name in enumerate(model.names):
+        if j in model.linear or name in optimum.certificate.active_bounds:
+            continue
+        value, error = float(model.to_interval_scale(optimum.p)[j]), float(errors[j])
+        natural = float(model.problem.coefficients(optimum.p)[j])
+        low, high = limits.get(name, (np.nan, np.nan))
+        if model.problem.is_log[j]:
+            if high > WIDE_FACTOR * low:
+                yield f"the interval of {name} = {natural:.4g} reaches from {low:.3g} to {high:.3g}"
+            elif not 2 * WEAK_RATIO * error < np.log(WIDE_FACTOR):
+                yield f"{name} = {natural:.4g} may be wrong by a factor of {np.exp(min(WEAK_RATIO * error, 700)):.2g}"
+        elif low <= 0 <= high:
+            yield f"the interval of {name} = {natural:.4g} reaches from {low:.3g} to {high:.3g}"
+        elif not WEAK_RATIO * error < abs(value):
+            yield f"{name} = {natural:.4g} has a standard error of {error:.2g}"
+
+
+def _limits(names: tuple[str, ...], made: Intervals) -> Mapping[str, tuple[float, float]]:
+    if made.lower is None or made.upper is None:
+        return {}
+    return {name: (float(low), float(high)) for name, low, high in zip(names, made.lower, made.upper, strict=True)}
+
+
+def interval_scale_errors(optimum: ExpressionOptimum) -> FloatArray:
+    """Return classical standard errors (P,) on the interval scale: residuals independent and alike, J'J as curvature.
+
+    Infinite where the points do not determine a coefficient at all.
+    """
+    model, weights = optimum.model, optimum.weights
+    at = model.problem.forward(optimum.p[None], weights)
+    rooted = (model.interval_jacobian(at)[0] * np.sqrt(weights)).T
+    size = np.linalg.norm(rooted, axis=0)
+    if not np.all(np.isfinite(size)) or np.any(size == 0):
+        return np.full(len(size), np.inf)
+    singular, right = np.linalg.svd(rooted / size, full_matrices=False)[1:]
+    freedom = max(int(np.count_nonzero(weights)) - len(size), 1)
+    spread = np.sqrt(np.sum(weights * at.residuals[0] ** 2) / freedom)
+    floor = np.finfo(np.float64).eps * singular[0]
+    with np.errstate(divide="ignore"):
+        inverse = np.where(singular > floor, 1 / np.maximum(singular, floor), np.inf)
+    errors = np.sqrt(np.sum((right.T * inverse) ** 2, axis=1)) / size * spread
+    return model.interval_shifts(errors)

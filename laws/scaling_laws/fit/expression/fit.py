@@ -1,0 +1,70 @@
+"""From points to a law, for general forms."""
+
+import numpy as np
+
+from scaling_laws.fit.expression.findings import expression_findings, interval_scale_errors
+from scaling_laws.fit.expression.optimum import ExpressionOptimum, find_expression_optimum
+from scaling_laws.fit.intervals import Intervals, choose_method, make_intervals
+from scaling_laws.fit.log_sum_exp import estimates, goodness
+from scaling_laws.fit.options import IntervalOptions, Objective
+from scaling_laws.forms.expression import ExpressionForm
+from scaling_laws.law import IntervalMethod, Law
+from scaling_laws.points import FloatArray, Points
+
+
+def fit_expression(points: Points, form: ExpressionForm, *, objective: Objective, intervals: IntervalOptions) -> Law:
+    """Return the form's best optimum on the points, with intervals, certificate and findings."""
+    is_classical = intervals.method == IntervalMethod.LEAST_SQUARES
+    if is_classical and objective.is_huber:
+        raise ValueError(f"LeastSquares intervals are for mse and log-mse, not for {objective.name}.")
+    if not is_classical:
+        choose_method(points, intervals)
+    # Steps of a search may leave the range of floating-point numbers; such steps are refused, without a warning.
+    with np.errstate(all="ignore"):
+        optimum = find_expression_optimum(form, points, objective=objective)
+        made = _classical(optimum, intervals) if is_classical else make_intervals(optimum, points, intervals)
+        findings = expression_findings(optimum, points, made)
+    model = optimum.model
+    predicted = model.problem.forward(optimum.p[None], optimum.weights).predicted[0]
+    fitted = np.exp(predicted) if objective.is_log else predicted * model.problem.scale
+    return Law(
+        form=model.form.name,
+        formula=model.form.formula,
+        coefficients=estimates(model.form.coefficients, model.fixed, optimum.coefficients, made),
+        objective=optimum.objective * model.objective_factor,
+        objective_name=objective.name,
+        points=len(points),
+        clusters=None if points.clusters is None else len(np.unique(points.clusters)),
+        level=intervals.level,
+        interval_method=made.method,
+        draws=made.draws,
+        residuals=np.log(model.response / fitted) if objective.is_log else model.response - fitted,
+        fitted=fitted,
+        goodness=goodness(model.response, fitted, optimum.weights),
+        certificate=optimum.certificate,
+        findings=findings,
+        details=made.details,
+    )
+
+
+def _classical(optimum: ExpressionOptimum, options: IntervalOptions) -> Intervals:
+    """Return least-squares errors and Student's t limits, symmetric on the interval scale."""
+    from scipy.special import stdtrit  # scipy is slow to import, and only quantiles need it
+
+    model = optimum.model
+    freedom = int(np.count_nonzero(optimum.weights)) - len(model.names)
+    errors, estimate = interval_scale_errors(optimum), model.to_interval_scale(optimum.p)
+    reach = float(stdtrit(freedom, 0.5 + options.level / 2)) * errors
+    size = np.where(model.problem.is_log, model.problem.coefficients(optimum.p), 1.0)
+    return Intervals(
+        IntervalMethod.LEAST_SQUARES,
+        _spread_over(model.form.coefficients, model.names, errors * size),
+        model.limit_to_natural(estimate - reach),
+        model.limit_to_natural(estimate + reach),
+    )
+
+
+def _spread_over(all_names: tuple[str, ...], names: tuple[str, ...], values: FloatArray) -> FloatArray:
+    """Return values in the order of all coefficients, NaN for those that are fixed."""
+    known = dict(zip(names, values.tolist(), strict=True))
+    return np.array([known.get(name, np.nan) for name in all_names])
