@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from scaling_laws.points import FloatArray, Points
 
 REFIT_STEPS = 100
 """Of a bootstrap's refits, which take nine on average; those of a flat valley would go on for hundreds."""
+LARGEST_RATIO = 10.0
+"""Of the estimate's error to a draw's; refits of degenerate sweeps may pass through whole clusters exactly."""
 LARGE = 10_000_000
 """Points times draws beyond which refits (minutes) give way to one Newton step on sums over blocks of points."""
 BY_CLUSTER = {IntervalMethod.WILD_CLUSTER_T, IntervalMethod.CV3, IntervalMethod.CLUSTER_PAIRS}
@@ -119,9 +122,17 @@ def percentile_intervals(
 
 
 def _percentiles(method: IntervalMethod, draws: FloatArray, level: float) -> Intervals:
-    tail = 50 * (1 - level)
-    lower, upper = np.percentile(draws, [tail, 100 - tail], axis=0)
+    lower, upper = _quantiles(draws, level, method="linear")
     return Intervals(method, _spread(draws), lower, upper, draws)
+
+
+def _quantiles(
+    draws: FloatArray, level: float, *, method: Literal["linear", "weibull"]
+) -> tuple[FloatArray, FloatArray]:
+    tail = 0.5 - level / 2
+    with np.errstate(invalid="ignore"):  # between two amplitudes that overflowed
+        lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0, method=method)
+    return lower, upper
 
 
 def jackknife_intervals(optimum: FittedCurve, left_out: FloatArray, *, level: float) -> Intervals:
@@ -154,11 +165,10 @@ def wild_intervals(optimum: FittedCurve, members: NDArray[np.int64], options: In
     estimate = model.to_interval_scale(optimum.p)
     ratio = np.where(wild.errors > 0, wild.own_errors / np.where(wild.errors > 0, wild.errors, 1.0), 1.0)
     clusters = int(members.max()) + 1
-    factor = np.median(ratio, axis=1, keepdims=True) * np.sqrt(clusters / (clusters - 1))
+    factor = np.minimum(np.median(ratio, axis=1, keepdims=True), LARGEST_RATIO) * np.sqrt(clusters / (clusters - 1))
     studentised = estimate + (wild.refits - estimate) * factor
     draws = model.natural(model.from_interval_scale(studentised))
-    tail = 0.5 - options.level / 2
-    lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0, method="weibull")
+    lower, upper = _quantiles(draws, options.level, method="weibull")
     check = jackknife_intervals(optimum, left_out, level=options.level)
     return Intervals(
         IntervalMethod.WILD_CLUSTER_T,
