@@ -87,7 +87,8 @@ def _basis(
 def _tests(squares: LeastSquares, basis: FloatArray, freedom: int) -> dict[str, FloatArray]:
     from scipy.special import stdtr  # scipy is slow to import, and only quantiles need it
 
-    t = squares.coefficients / np.maximum(basis, np.finfo(float).tiny)
+    b = squares.coefficients
+    t = b / np.maximum(basis, np.maximum(np.finfo(float).eps * np.abs(b), np.finfo(float).tiny))  # of exact fits
     return {"t": t, "p": 2 * stdtr(freedom, -np.abs(t))}
 
 

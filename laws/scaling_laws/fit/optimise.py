@@ -22,6 +22,8 @@ TOLERANCE = 1e-14
 """Relative change of the objective at which it counts as unchanged."""
 ROUNDING = 1e-29
 """Objective per unit of weight that rounding alone leaves at points without noise."""
+PRECISION = 4e-16
+"""Rounding of residuals of order one values: it moves small objectives by this times their root."""
 MAX_STEPS = 400
 POLISHING_STEPS = 6
 SWITCH = 1e-3
@@ -180,7 +182,9 @@ def _step(problem: Curve, now: _Descent) -> None:
     ahead = problem.forward(trial, now.weights, now.observed)
     fall = now.at.objective - ahead.objective
     moved = fall >= 0
-    unchanged = np.abs(fall) <= TOLERANCE * now.at.objective + ROUNDING * now.weights.sum(axis=1)
+    mass = now.weights.sum(axis=1)
+    noise = PRECISION * np.sqrt(now.at.objective * mass) + ROUNDING * mass
+    unchanged = np.abs(fall) <= TOLERANCE * now.at.objective + noise
     now.still = np.where(unchanged & (now.newton | (now.damping > 1e6)), now.still + 1, 0)
     slow = moved & (fall <= SWITCH * now.at.objective)
     now.newton |= slow

@@ -61,6 +61,11 @@ class ExpressionModel:
         """Return the model on some of the points."""
         return replace(self, problem=self.problem.part(rows), response=self.response[rows])
 
+    def on_logs(self) -> "ExpressionModel":
+        """Return the model with squared residuals of logs in the place of its objective; the response is positive."""
+        problem = replace(self.problem, observed=np.log(self.response), scale=1.0, rho=Rho(np.inf, is_log=True))
+        return replace(self, problem=problem)
+
     def parameters(self, coefficients: FloatArray) -> FloatArray:
         """Return p (..., P) inside the bounds for fitted coefficients (..., P)."""
         problem = self.problem

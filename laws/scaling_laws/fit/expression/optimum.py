@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling_laws.fit.certificate import certificate_at
+from scaling_laws.fit.certificate import AGREEMENT, certificate_at
 from scaling_laws.fit.expression.model import ExpressionModel, build_expression_model
 from scaling_laws.fit.expression.starts import projected, starting_points
 from scaling_laws.fit.optimise import Optima, minimise, polish
@@ -18,6 +18,10 @@ SEARCH_STEPS = 120
 """Steps of each start; the best go on where they have not settled."""
 STRAGGLERS = 4
 FURTHER_STEPS = 2000
+RELATIVE_STARTS = 8
+"""Starts that are first followed on relative residuals."""
+SMALLEST = 1e-24
+"""Objective below which points have no noise, and all optima are alike."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,8 @@ def find_expression_optimum(form: ExpressionForm, points: Points, *, objective: 
     """
     model = build_expression_model(form, points, objective=objective)
     weights = np.ones(len(points)) if points.weights is None else np.asarray(points.weights, dtype=np.float64)
-    starts = _starts(form, model, weights)
-    optima = minimise(model.problem, starts, weights=weights, steps=SEARCH_STEPS)
-    optima = _finish_stragglers(model, optima, weights)
-    best = int(np.argmin(optima.objective))
-    p = polish(model.problem, optima.parameters[best], weights)
+    optima = _descend(model, _starts(form, model, weights), weights)
+    p = polish(model.problem, optima.parameters[_first_of_best(optima)], weights)
     reached = float(model.problem.forward(p[None], weights).objective[0])
     ends = np.where(optima.settled | (optima.objective <= reached), optima.objective, np.inf)
     certificate = certificate_at(
@@ -65,7 +66,7 @@ def find_expression_optimum(form: ExpressionForm, points: Points, *, objective: 
         p,
         weights=weights,
         ends=ends,
-        scale=np.where(model.problem.is_log, 1.0, np.abs(p)),
+        scale=_meaningful_change(model, p, weights),
         ignored=np.zeros(len(p), dtype=bool),
         factor=model.objective_factor,
         names=model.names,
@@ -75,14 +76,17 @@ def find_expression_optimum(form: ExpressionForm, points: Points, *, objective: 
 
 def _starts(form: ExpressionForm, model: ExpressionModel, weights: FloatArray) -> FloatArray:
     """Return the starts at which the expression has a value: the form's (as given and projected) and those found."""
-    parts = [starting_points(model, weights, STARTS)] if form.searches else []
+    parts = []
     if form.starts:
         for start in form.starts:
             if absent := [name for name in model.names if name not in start]:
                 raise ValueError(f"A start of {form.formula!r} has no value for {absent[0]}.")
         given = model.parameters(np.array([[start[name] for name in model.names] for start in form.starts]))
         parts += [given, projected(model, given, weights)]
+    if form.searches:
+        parts.append(starting_points(model, weights, STARTS))
     starts = np.concatenate(parts)
+    starts = np.concatenate([starts, _by_relative_residuals(model, starts, weights)])
     usable = np.isfinite(model.problem.forward(starts, weights).objective)
     if not usable.any():
         message = (
@@ -91,6 +95,42 @@ def _starts(form: ExpressionForm, model: ExpressionModel, weights: FloatArray) -
         )
         raise LawRefusedError(Finding(FindingCode.NOT_CONVERGED, message))
     return starts[usable]
+
+
+def _meaningful_change(model: ExpressionModel, p: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return how far each parameter moves until squared residuals have doubled, at most its own size, (P,).
+
+    Its own size would ask for more digits of the gradient than there are where a coefficient stands in an exponential.
+    """
+    at = model.problem.forward(p[None], weights)
+    curvature = np.einsum("n,pn->p", weights, model.problem.jacobian(at)[0] ** 2)
+    squares = float(np.sum(weights * at.residuals[0] ** 2))
+    own = np.where(model.problem.is_log, 1.0, np.abs(p))
+    return np.minimum(own, np.sqrt(squares / np.maximum(curvature, np.finfo(np.float64).tiny)))
+
+
+def _by_relative_residuals(model: ExpressionModel, starts: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return where descents on relative residuals lead, from starts where those exist.
+
+    From far away a response that spans decades is nearer to a parabola in its logarithm, and flat in itself.
+    """
+    if model.problem.rho.is_log or np.any(model.response <= 0):
+        return starts[:0]
+    on_logs = model.on_logs().problem
+    cost = on_logs.forward(starts, weights).objective
+    best = np.argsort(cost, kind="stable")[:RELATIVE_STARTS]
+    best = best[np.isfinite(cost[best])]
+    return minimise(on_logs, starts[best], weights=weights, steps=SEARCH_STEPS).parameters if len(best) else starts[:0]
+
+
+def _first_of_best(optima: Optima) -> int:
+    """Return the first row whose objective is the lowest up to rounding: of equal optima that of the earliest start."""
+    lowest = float(optima.objective.min())
+    return int(np.argmax(optima.objective <= lowest * (1 + AGREEMENT) + SMALLEST))
+
+
+def _descend(model: ExpressionModel, starts: FloatArray, weights: FloatArray) -> Optima:
+    return _finish_stragglers(model, minimise(model.problem, starts, weights=weights, steps=SEARCH_STEPS), weights)
 
 
 def _finish_stragglers(model: ExpressionModel, optima: Optima, weights: FloatArray) -> Optima:
