@@ -26,17 +26,19 @@ def solve_positive(matrices: FloatArray, right: FloatArray) -> tuple[FloatArray,
     size = len(x)
     floor = 1e-14 * np.abs(a[np.arange(size), np.arange(size)])
     good = np.ones(a.shape[2], dtype=bool)
-    for j in range(size):
-        good &= (a[j, j] > floor[j]) & np.isfinite(a[j, j])
-        a[j, j] = np.where(good, a[j, j], 1.0)
-        for i in range(j + 1, size):
-            factor = a[i, j] / a[j, j]
-            a[i, j + 1 :] -= factor * a[j, j + 1 :]
-            x[i] -= factor * x[j]
-    for j in reversed(range(size)):
-        for i in range(j + 1, size):
-            x[j] -= a[j, i] * x[i]
-        x[j] /= a[j, j]
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # rows that overflow are not good
+        for j in range(size):
+            good &= (a[j, j] > floor[j]) & np.isfinite(a[j, j])
+            a[j, j] = np.where(good, a[j, j], 1.0)
+            for i in range(j + 1, size):
+                factor = a[i, j] / a[j, j]
+                a[i, j + 1 :] -= factor * a[j, j + 1 :]
+                x[i] -= factor * x[j]
+        for j in reversed(range(size)):
+            for i in range(j + 1, size):
+                x[j] -= a[j, i] * x[i]
+            x[j] /= a[j, j]
+    good &= np.isfinite(x).all(axis=0)
     return np.where(good, x, 0.0).T, good
 
 

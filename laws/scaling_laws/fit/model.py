@@ -13,7 +13,7 @@ from scaling_laws.forms.base import LogSumExpForm, Term
 from scaling_laws.points import FloatArray, Points
 
 VANISHED = 40.0
-"""An amplitude may fall to exp(-40) of the loss, below the rounding of a sum; nothing changes beneath that."""
+"""A term may fall to exp(-40) of the loss, below the rounding of a sum; nothing changes beneath that."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,10 @@ def build_model(form: LogSumExpForm, points: Points, *, objective: Objective) ->
     design, offset = _design(form.terms, names, fixed=fixed, logs=logs, centres=centres, log_scale=scale)
     is_amplitude = np.array([name in form.amplitudes for name in names], dtype=bool)
     low, high = form.exponent_bounds
-    lower = np.where(is_amplitude, log_loss.min() - scale - VANISHED, low)
-    upper = np.where(is_amplitude, np.inf, high)
+    # A steep term may be large at the smallest size and tiny at the mean one, where its amplitude stands.
+    reach = VANISHED + high * sum(float(np.max(np.abs(z - centres[name]))) for name, z in logs.items())
+    lower = np.where(is_amplitude, log_loss.min() - scale - reach, low)
+    upper = np.where(is_amplitude, log_loss.max() - scale + reach, high)
     term_of = {term.amplitude: k for k, term in enumerate(form.terms)}
     return Model(
         form=form,

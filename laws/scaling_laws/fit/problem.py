@@ -155,15 +155,16 @@ class Problem:
         majorise rho, which is never indefinite.
         """
         jacobian = self.jacobian(at)
-        scale = 1.0 if self.rho.is_log else np.exp(at.predicted)
-        slope = weights * self.rho.slope(at.residuals) * scale
-        gradient = np.matmul(jacobian, slope[:, :, None])[:, :, 0]
-        exact = weights * self.rho.curvature(at.residuals) * scale**2 - (slope if self.rho.is_log else 0.0)
-        convex = weights * self.rho.majorant(at.residuals) * scale**2
-        inner = np.where(newton[:, None], exact, convex)
-        matrix = np.matmul(jacobian * inner[:, None, :], jacobian.transpose(0, 2, 1))
-        if newton.any():
-            self._add_second_order(matrix, at.inner, slope * newton[:, None])
+        with np.errstate(over="ignore", invalid="ignore"):  # of raw losses far off; the row is then damped
+            scale = 1.0 if self.rho.is_log else np.exp(at.predicted)
+            slope = weights * self.rho.slope(at.residuals) * scale
+            gradient = np.matmul(jacobian, slope[:, :, None])[:, :, 0]
+            exact = weights * self.rho.curvature(at.residuals) * scale**2 - (slope if self.rho.is_log else 0.0)
+            convex = weights * self.rho.majorant(at.residuals) * scale**2
+            inner = np.where(newton[:, None], exact, convex)
+            matrix = np.matmul(jacobian * inner[:, None, :], jacobian.transpose(0, 2, 1))
+            if newton.any():
+                self._add_second_order(matrix, at.inner, slope * newton[:, None])
         return gradient, matrix
 
     def part(self, rows: NDArray[np.int64]) -> "Problem":
