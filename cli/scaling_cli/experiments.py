@@ -1,6 +1,5 @@
 """From a file to a valid experiment, or one line for each mistake in it."""
 
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from scaling_cli.documents import Fields, Node, line_of, parse_path, read_documents, to_json
 from scaling_cli.errors import CommandError
+from scaling_cli.streams import standard_input
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -54,7 +54,7 @@ def load_experiment(file: str) -> LoadedExperiment:
 
 def _read_text(file: str, *, name: str) -> str:
     try:
-        raw = sys.stdin.buffer.read(MAX_BYTES + 1) if file == "-" else _read_bytes(Path(file))
+        raw = standard_input().read(MAX_BYTES + 1) if file == "-" else _read_bytes(Path(file))
     except FileNotFoundError:
         raise CommandError(f"{name}: there is no such file.") from None
     except IsADirectoryError:

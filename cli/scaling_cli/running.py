@@ -105,6 +105,19 @@ def execute(local: LocalPlan, folder: Path, *, fresh: bool, on_open: Callable[[i
             return run
     except ConfigurationError as error:
         raise CommandError(str(error)) from None
+    except OSError as error:
+        raise CommandError(_disk_trouble(error, folder)) from None
+
+
+def _disk_trouble(error: OSError, folder: Path) -> str:
+    from scaling_trainer.errors import DISK_FULL, DiskFullError
+
+    if error.errno in DISK_FULL:
+        return str(DiskFullError.at(folder))
+    return (
+        f"{error.filename or folder}: {error.strerror or error}. Results are kept in {folder}: see that it is there "
+        "and that nothing else changes it, then run the experiment again."
+    )
 
 
 def _reusable(local: LocalPlan, results: "ResultsFolder") -> frozenset[str]:

@@ -18,6 +18,8 @@ _INFINITY = re.compile(r"([-+]?)\.(inf|Inf|INF)")
 _INTEGER = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _MAX_INT64 = 2**63 - 1
+_LONGEST_NUMBER = 400
+"""Characters; the longest finite double has 309 digits, and no field takes an integer of more than 19."""
 
 
 def read_scalar(text: str) -> Scalar:
@@ -36,7 +38,7 @@ def read_number(text: str) -> int | float | None:
         return math.nan
     if infinity := _INFINITY.fullmatch(text):
         return -math.inf if infinity[1] == "-" else math.inf
-    if not text or text[0] not in "+-.0123456789":
+    if not text or text[0] not in "+-.0123456789" or len(text) > _LONGEST_NUMBER:
         return None
     plain = text.replace("_", "")
     if integer := _INTEGER.fullmatch(plain):

@@ -6,6 +6,7 @@ torn last line, and whatever else is not a row, is left out with a warning: a tr
 run again, to the same numbers.
 """
 
+import errno
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -65,6 +66,7 @@ class JournalWriter:
         """
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         self._descriptor = os.open(path, flags, 0o644)
+        self._path = path
         self._size = 0
         self._is_synced = True
         sync_folder(path.parent)
@@ -85,10 +87,17 @@ class JournalWriter:
         self._is_synced = False
 
     def sync(self) -> None:
-        """Bring all rows to disk."""
-        if not self._is_synced:
-            os.fsync(self._descriptor)
-            self._is_synced = True
+        """Bring all rows to disk.
+
+        Raises:
+            FileNotFoundError: the file was removed: what is written to it now would be lost.
+        """
+        if self._is_synced:
+            return
+        os.fsync(self._descriptor)
+        if os.fstat(self._descriptor).st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, "The journal was removed during the run", str(self._path))
+        self._is_synced = True
 
     def close(self) -> None:
         """Bring all rows to disk and close the file; closing again does nothing."""

@@ -79,7 +79,7 @@ class ResultsFolder:
             ResultsFolderError: it holds something else, is in use by another run, or cannot be written.
             DiskFullError: there is no room.
         """
-        path = path.absolute()
+        path = Path(os.path.abspath(path))  # noqa: PTH100 - resolves "..", and leaves links as they are
         with _explained(path):
             _refuse_foreign(path, experiment.metadata.name)
             make_folder(path)
@@ -241,7 +241,7 @@ def _experiment_json(path: Path) -> dict[str, Any]:
         raise ResultsFolderError(
             f"{path} is not a results folder: it has no {_EXPERIMENT}. Name a folder that an experiment was run in."
         ) from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         pass
     raise ResultsFolderError(
         f"{path / _EXPERIMENT} is not an experiment that was run here: it was damaged or changed. Choose another "

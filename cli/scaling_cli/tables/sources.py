@@ -2,7 +2,7 @@
 
 import gzip
 import json
-import sys
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader, TextIOWrapper
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias, cast
 
 from scaling_cli.errors import CommandError
+from scaling_cli.streams import standard_input
 from scaling_cli.tables.delimited import DelimitedRows
 
 MAX_ROWS = 1_000_000
@@ -48,7 +49,7 @@ def open_rows(table: str) -> Iterator[RowSource]:
         raise CommandError(f"{name}: there is no such file.") from None
     except UnicodeDecodeError as error:
         raise CommandError(f"{name}: this is not UTF-8 text ({error.reason}); save it as UTF-8.") from None
-    except (gzip.BadGzipFile, EOFError):
+    except (gzip.BadGzipFile, EOFError, zlib.error):
         raise CommandError(f"{name}: the gzip file is damaged or cut off.") from None
     except OSError as error:
         raise CommandError(f"{name}: cannot be read: {error.strerror or error}.") from None
@@ -57,7 +58,7 @@ def open_rows(table: str) -> Iterator[RowSource]:
 @contextmanager
 def _open_bytes(table: str) -> Iterator[BufferedReader]:
     if table == "-":
-        yield cast(BufferedReader, sys.stdin.buffer)
+        yield standard_input()
         return
     with Path(table).open("rb") as stream:
         if stream.peek(2)[:2] == b"\x1f\x8b":
@@ -119,7 +120,7 @@ def _json_lines(lines: Iterator[str], *, name: str) -> Iterator[tuple[int, dict[
             continue
         try:
             fields = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             hint = " A single JSON object is no table: write a list of objects, or one a line." if number == 1 else ""
             raise CommandError(f"{name}:{number}: this line is not JSON ({error}).{hint}") from None
         if not isinstance(fields, dict):
@@ -133,7 +134,7 @@ def _array(lines: TextIOWrapper, *, name: str) -> Iterator[tuple[int, dict[str, 
         raise CommandError(f"{name}: larger than {MAX_JSON_BYTES // 2**20} MiB; write JSON lines, CSV or Parquet.")
     try:
         items = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CommandError(f"{name}: this is not JSON ({error}).") from None
     for number, fields in enumerate(items, start=1):
         if not isinstance(fields, dict):

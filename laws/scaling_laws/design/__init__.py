@@ -1,5 +1,6 @@
 """From a spec to a plan: which trials, how large, in which order, at what price."""
 
-from scaling_laws.design.plan import Plan, UnplannableError, plan_trials
+from scaling_laws.design.errors import UnplannableError
+from scaling_laws.design.plan import Plan, plan_trials
 
 __all__ = ["Plan", "UnplannableError", "plan_trials"]

@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from scaling_api.problems import Problem
 from scaling_api.v1alpha1.sweep import Design, Sweep
 from scaling_api.v1alpha1.trial import ModelShape, ParameterCounts
 from scaling_laws.design.architectures import decoder_shape, parameter_counts
+from scaling_laws.design.errors import UnplannableError
 from scaling_laws.design.flops import training_flops_per_token
+
+MAX_PARAMETERS = 10**13
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,11 @@ class Candidate:
 
 
 def candidates(sweep: Sweep, *, context: int, tokens_per_step: int) -> Iterator[Candidate]:
-    """Yield what the design asks for, limits not yet applied, steps at least 1."""
+    """Yield what the design asks for, limits not yet applied, steps at least 1.
+
+    Raises:
+        UnplannableError: a size beyond what the architecture rule covers.
+    """
     sizes = sweep.model.parameters if sweep.model else ()
     wanted: list[tuple[int, float, str]]
     match sweep.design:
@@ -38,6 +46,8 @@ def candidates(sweep: Sweep, *, context: int, tokens_per_step: int) -> Iterator[
                 for i, flops in enumerate(sweep.training_flops)
             ]
     for parameters, tokens, path in wanted:
+        if parameters > MAX_PARAMETERS:
+            raise UnplannableError(Problem(path, f"no architecture is planned beyond {MAX_PARAMETERS:.0e} parameters"))
         shape = decoder_shape(parameters, context=context)
         wanted_steps = tokens / tokens_per_step
         steps = max(1, round(wanted_steps))

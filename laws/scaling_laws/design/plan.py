@@ -5,22 +5,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby, islice
 
-from scaling_api.problems import InvalidExperimentError, Problem
+from scaling_api.problems import Problem
 from scaling_api.v1alpha1.experiment import ExperimentSpec
 from scaling_api.v1alpha1.quantities import MAX_COUNT
 from scaling_api.v1alpha1.sweep import ComputeLevel, Design, Sweep, Treatment
 from scaling_api.v1alpha1.trial import TrialKind, TrialSpec
 from scaling_laws.design.combinations import Candidate, candidates
+from scaling_laws.design.errors import UnplannableError
 from scaling_laws.design.identity import base_identity
 from scaling_laws.design.trajectory import Trajectory, trajectory_trials
 
 MAX_TRIALS = 10_000
 BUDGET_TOLERANCE = 0.01
 PLANNED_TASKS = ("language",)
-
-
-class UnplannableError(InvalidExperimentError):
-    """The spec is valid, but no plan can be made from it; `problems` says why."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from scaling_api.v1alpha1.status import Condition
 from scaling_operator.conditions import set_condition
 

@@ -61,8 +61,8 @@ def _without_file_scheme(uri: str) -> str:
 
 
 def _local_files(uri: str) -> Iterator[bytes]:
-    path = Path(_without_file_scheme(uri)).expanduser()
     try:
+        path = Path(_without_file_scheme(uri)).expanduser()
         if path.is_dir():
             yield from _folder(uri, (p.read_bytes() for p in _walk(path)))
         elif path.exists():
@@ -71,6 +71,8 @@ def _local_files(uri: str) -> Iterator[bytes]:
             raise CorpusError(f"the corpus {uri} does not exist (looked for {path.absolute()})")
     except OSError as error:
         raise CorpusError(f"the corpus {uri} cannot be read: {error.strerror or error} ({error.filename})") from error
+    except RuntimeError as error:  # a home directory that does not exist, or links in a circle
+        raise CorpusError(f"the corpus {uri} cannot be found: {error}") from error
 
 
 def _walk(root: Path) -> list[Path]:
