@@ -1,11 +1,24 @@
 """The functional forms, by name. A new form is one declaration in its own file and one entry here."""
 
 from scaling_laws.forms.base import Form, LinearForm, LogSumExpForm, Term
+from scaling_laws.forms.broken import BROKEN
 from scaling_laws.forms.chinchilla import CHINCHILLA
+from scaling_laws.forms.chinchilla_gamma import CHINCHILLA_GAMMA
+from scaling_laws.forms.chinchilla_tied import CHINCHILLA_TIED
+from scaling_laws.forms.data_constrained import DATA_CONSTRAINED
 from scaling_laws.forms.expression import OWN_FORM, Coefficient, ExpressionForm, is_expression, own_form
+from scaling_laws.forms.kaplan import KAPLAN, KAPLAN_C, KAPLAN_D, KAPLAN_N
 from scaling_laws.forms.linear import LINEAR
+from scaling_laws.forms.over_training import OVER_TRAINING
+from scaling_laws.forms.precision import PRECISION
+from scaling_laws.forms.saturating import SATURATING_C, SATURATING_D, SATURATING_N
+from scaling_laws.forms.sparsity import SPARSITY
 
-FORMS: dict[str, Form] = {form.name: form for form in (CHINCHILLA, LINEAR)}
+_ALL: tuple[Form, ...] = (
+    CHINCHILLA, CHINCHILLA_TIED, CHINCHILLA_GAMMA, LINEAR, KAPLAN, KAPLAN_N, KAPLAN_D, KAPLAN_C, SATURATING_N,
+    SATURATING_D, SATURATING_C, BROKEN, DATA_CONSTRAINED, OVER_TRAINING, SPARSITY, PRECISION,
+)  # fmt: skip
+FORMS: dict[str, Form] = {form.name: form for form in _ALL}
 
 
 def form_names() -> tuple[str, ...]:

@@ -38,13 +38,16 @@ class Coefficient:
 class ExpressionForm:
     """A law given by an expression; see `scaling_laws.expressions` for the language.
 
-    A name in the expression is a coefficient if it is declared so or is no column of the points; else it is a variable.
+    A name in the expression is a variable if it is among `variables`, or if it is a column of the points and neither
+    declared nor fixed; all others are coefficients.
     """
 
     name: str
     """Registered name."""
     formula: str
     """Such as `L = E + A/N^alpha`; on the left the column that is predicted, L or loss for the loss."""
+    variables: tuple[str, ...] = ()
+    """Names that are columns in any case; points that lack one are refused."""
     declared: tuple[Coefficient, ...] = ()
     """Coefficients of which something is known."""
     fixed: Mapping[str, float] = field(default_factory=dict)
@@ -67,7 +70,7 @@ class ExpressionForm:
         """Return variables and coefficients, given the names of the columns that exist."""
         own = {coefficient.name for coefficient in self.declared} | set(self.fixed)
         names = self.equation.names
-        is_variable = [name in columns and name not in own for name in names]
+        is_variable = [name in self.variables or (name in columns and name not in own) for name in names]
         pairs = list(zip(names, is_variable, strict=True))
         return tuple(name for name, yes in pairs if yes), tuple(name for name, yes in pairs if not yes)
 

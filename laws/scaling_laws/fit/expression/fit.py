@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from scaling_laws.fit.checks import too_few_points
 from scaling_laws.fit.expression.findings import expression_findings, interval_scale_errors
 from scaling_laws.fit.expression.optimum import ExpressionOptimum, find_expression_optimum
 from scaling_laws.fit.intervals import Intervals, choose_method, make_intervals
 from scaling_laws.fit.log_sum_exp import estimates, goodness
 from scaling_laws.fit.options import IntervalOptions, Objective
 from scaling_laws.forms.expression import ExpressionForm
-from scaling_laws.law import IntervalMethod, Law
+from scaling_laws.law import IntervalMethod, Law, LawRefusedError
 from scaling_laws.points import FloatArray, Points
 
 
@@ -22,6 +23,7 @@ def fit_expression(points: Points, form: ExpressionForm, *, objective: Objective
     # Steps of a search may leave the range of floating-point numbers; such steps are refused, without a warning.
     with np.errstate(all="ignore"):
         optimum = find_expression_optimum(form, points, objective=objective)
+        _refuse_too_few(optimum)
         made = _classical(optimum, intervals) if is_classical else make_intervals(optimum, points, intervals)
         findings = expression_findings(optimum, points, made)
     model = optimum.model
@@ -45,6 +47,12 @@ def fit_expression(points: Points, form: ExpressionForm, *, objective: Objective
         findings=findings,
         details=made.details,
     )
+
+
+def _refuse_too_few(optimum: ExpressionOptimum) -> None:
+    fitted, counted = len(optimum.model.names), int(np.count_nonzero(optimum.weights))
+    if counted <= fitted + 2:
+        raise LawRefusedError(too_few_points(optimum.model.form.name, counted, fitted))
 
 
 def _classical(optimum: ExpressionOptimum, options: IntervalOptions) -> Intervals:

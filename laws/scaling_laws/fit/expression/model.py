@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling_laws.fit.checks import too_few_points
 from scaling_laws.fit.expression.derivatives import Derivatives, differentiate
 from scaling_laws.fit.expression.problem import ExpressionProblem
 from scaling_laws.fit.expression.scales import coefficient_scales, magnitude
@@ -108,7 +107,7 @@ def build_expression_model(form: ExpressionForm, points: Points, *, objective: O
     """Return the form on these points.
 
     Raises:
-        LawRefusedError: TooFewPoints or TooFewLevels.
+        LawRefusedError: TooFewLevels.
         ValueError: a column is no usable number, or the formula has nothing to fit.
     """
     named, columns, response = _told_apart(form, points)
@@ -133,7 +132,10 @@ def build_expression_model(form: ExpressionForm, points: Points, *, objective: O
 
 
 def _told_apart(form: ExpressionForm, points: Points) -> tuple[NamedForm, dict[str, FloatArray], FloatArray]:
-    variables, coefficients = form.split_names(frozenset(column_names(points)))
+    known = column_names(points)
+    if absent := [name for name in form.variables if name not in known]:
+        raise ValueError(f"{form.name} needs the column {absent[0]}; the points have {', '.join(known)}.")
+    variables, coefficients = form.split_names(frozenset(known))
     columns = {name: numeric_column(points, name) for name in variables}
     response = form.equation.response
     if response in variables:
@@ -152,9 +154,6 @@ def _check(
 ) -> None:
     if not names:
         raise ValueError(f"{form.formula!r} has no coefficient to fit: all its names are columns or fixed.")
-    counted = len(points) if points.weights is None else int(np.count_nonzero(points.weights))
-    if counted <= len(names) + 2:
-        raise LawRefusedError(too_few_points(form.name, counted, len(names)))
     if objective.is_log and np.any(response <= 0):
         raise ValueError(
             f"{objective.name} takes the logarithm of {form.equation.response}, which is {response.min():g} in row "

@@ -106,7 +106,8 @@ def _meaningful_change(model: ExpressionModel, p: FloatArray, weights: FloatArra
     curvature = np.einsum("n,pn->p", weights, model.problem.jacobian(at)[0] ** 2)
     squares = float(np.sum(weights * at.residuals[0] ** 2))
     own = np.where(model.problem.is_log, 1.0, np.abs(p))
-    return np.minimum(own, np.sqrt(squares / np.maximum(curvature, np.finfo(np.float64).tiny)))
+    change = np.sqrt(squares / np.maximum(curvature, np.finfo(np.float64).tiny))
+    return np.asarray(np.minimum(own, change), dtype=np.float64)
 
 
 def _by_relative_residuals(model: ExpressionModel, starts: FloatArray, weights: FloatArray) -> FloatArray:
