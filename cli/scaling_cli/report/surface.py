@@ -8,7 +8,6 @@ import numpy as np
 from scaling_laws.answers.flops import FlopsPerToken, flops_per_token
 from scaling_laws.answers.frontier import optimal_log_size
 from scaling_laws.answers.surface import Surface, has_surface, surface_draws, surface_of
-from scaling_laws.answers.values import few_trajectories_factor
 from scaling_laws.law import Law
 from scaling_laws.points import FloatArray, Points
 
@@ -26,8 +25,6 @@ class DenseLaw:
     draws: Surface | None
     level: float
     """Of the band."""
-    widening: float = 1.0
-    """Of the band's limits, in logs, where trajectories are few; the answers' intervals are widened alike."""
 
     def loss(self, N: FloatArray | float, D: FloatArray | float) -> FloatArray:
         """Return the expected loss in nats, broadcast over N and D."""
@@ -73,8 +70,7 @@ def dense_law(law: Law | None) -> DenseLaw | None:
     """Return the law as a surface over (N, D), or None for forms that are none."""
     if law is None or not has_surface(law) or not all(np.isfinite(c.value) for c in law.coefficients):
         return None
-    widening = few_trajectories_factor(law, level=law.level)
-    return DenseLaw(surface_of(law), _thinned(surface_draws(law)), law.level, widening)
+    return DenseLaw(surface_of(law), _thinned(surface_draws(law)), law.level)
 
 
 def compute_of(dense: Points) -> Compute | None:
@@ -97,7 +93,7 @@ def frontier(law: DenseLaw, compute: Compute, span: Span) -> Frontier | None:
     D = C / compute.rule(N)
     loss = law.loss(N, D)
     lower, upper = _band(law, compute.rule, C)
-    return Frontier(C, N, D, loss, _widened(lower, loss, law.widening), _widened(upper, loss, law.widening))
+    return Frontier(C, N, D, loss, lower, upper)
 
 
 def _band(law: DenseLaw, rule: FlopsPerToken, C: FloatArray) -> tuple[FloatArray | None, FloatArray | None]:
@@ -109,10 +105,6 @@ def _band(law: DenseLaw, rule: FlopsPerToken, C: FloatArray) -> tuple[FloatArray
     tail = (1 - law.level) / 2
     lower, upper = np.nanquantile(np.where(np.isfinite(losses), losses, np.nan), [tail, 1 - tail], axis=0)
     return (lower, upper) if np.isfinite([lower, upper]).all() else (None, None)
-
-
-def _widened(limit: FloatArray | None, value: FloatArray, factor: float) -> FloatArray | None:
-    return None if limit is None else value * (limit / value) ** factor
 
 
 def _optima(surface: Surface, C: FloatArray, rule: FlopsPerToken) -> FloatArray:

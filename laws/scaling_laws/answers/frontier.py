@@ -15,7 +15,6 @@ from scaling_laws.answers.surface import NoSurfaceError, Surface, surface_draws,
 from scaling_laws.answers.values import (
     FINDINGS_OF_AN_ANSWER,
     clipped,
-    few_trajectories_factor,
     finding_statuses,
     interval,
 )
@@ -57,7 +56,6 @@ def compute_optimal(
         return refused_answer(law.form, QUESTION, training_flops, _no_optimum(law, training_flops))
     N, D = (float(x) for x in _model(np.asarray(log_N), training_flops, flops))
     log_draws = None if draws is None else optimal_log_size(draws, training_flops, flops)[:, 0]
-    factor = few_trajectories_factor(law, level=level)
     sizes, tokens, ratios = _spreads(log_draws, training_flops, flops)
     findings = [*_open(log_draws, level), *(reach.findings(training_flops, N, D) if reach else ())]
     return Answer(
@@ -65,9 +63,9 @@ def compute_optimal(
         question=QUESTION,
         at=training_flops,
         training_flops=training_flops,
-        parameters=interval(N, sizes, level=level, factor=factor),
-        tokens=interval(D, tokens, level=level, factor=factor),
-        tokens_per_parameter=interval(D / N, ratios, level=level, factor=factor),
+        parameters=interval(N, sizes, level=level),
+        tokens=interval(D, tokens, level=level),
+        tokens_per_parameter=interval(D / N, ratios, level=level),
         loss=loss_at(law, N, D, level=level),
         findings=finding_statuses(findings, limit=FINDINGS_OF_AN_ANSWER),
     )

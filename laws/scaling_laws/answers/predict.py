@@ -4,7 +4,7 @@ import numpy as np
 
 from scaling_api.v1alpha1.status import Interval
 from scaling_laws.answers.surface import surface_draws, surface_of
-from scaling_laws.answers.values import few_trajectories_factor, interval
+from scaling_laws.answers.values import interval
 from scaling_laws.law import Law
 from scaling_laws.points import FloatArray
 
@@ -28,7 +28,6 @@ def loss_at(law: Law, N: float, D: float, *, level: float = 0.95) -> Interval:
         float(surface_of(law).loss(size, tokens)[0]),
         spread,
         level=level,
-        factor=few_trajectories_factor(law, level=level),
     )
 
 
@@ -49,7 +48,7 @@ def needed_tokens(law: Law, N: float, loss: float, *, level: float = 0.95) -> In
             f"A loss of {loss:.6g} is out of reach for N = {N:.4g}: with endless tokens this law expects {floor:.6g}."
         )
     spread = None if draws is None else _solve(loss - draws.E - draws.size_term(size), draws.B, draws.beta)[:, 0]
-    return interval(value, spread, level=level, factor=few_trajectories_factor(law, level=level))
+    return interval(value, spread, level=level)
 
 
 def needed_parameters(law: Law, D: float, loss: float, *, level: float = 0.95) -> Interval:
@@ -70,7 +69,7 @@ def needed_parameters(law: Law, D: float, loss: float, *, level: float = 0.95) -
             f"{floor:.6g}."
         )
     spread = None if draws is None else _solve(loss - draws.E - draws.token_term(tokens), draws.A, draws.alpha)[:, 0]
-    return interval(value, spread, level=level, factor=few_trajectories_factor(law, level=level))
+    return interval(value, spread, level=level)
 
 
 def _solve(room: FloatArray, amplitude: FloatArray, exponent: FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ from scaling_laws.answers.backtest import Reach
 from scaling_laws.answers.flops import SIX_ND, FlopsPerToken
 from scaling_laws.answers.frontier import optimal_log_size, refused_answer
 from scaling_laws.answers.surface import Surface, has_surface, no_surface, surface_draws, surface_of
-from scaling_laws.answers.values import FINDINGS_OF_AN_ANSWER, few_trajectories_factor, finding_statuses, interval
+from scaling_laws.answers.values import FINDINGS_OF_AN_ANSWER, finding_statuses, interval
 from scaling_laws.law import Finding, FindingCode, Law
 from scaling_laws.penalties import PipelineLaw, Sizes, penalty_at, penalty_draws
 from scaling_laws.points import FloatArray
@@ -125,7 +125,7 @@ def serving_memory(
         parameters=interval(N, sizes, level=level),  # the memory cuts these short: plain percentiles
         tokens=interval(D, tokens, level=level),
         tokens_per_parameter=interval(D / N, ratios, level=level),
-        loss=interval(best.loss, best.loss_draws, level=level, factor=few_trajectories_factor(law, level=level)),
+        loss=interval(best.loss, best.loss_draws, level=level),
         findings=finding_statuses(findings, limit=FINDINGS_OF_AN_ANSWER),
     )
 

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from math import isfinite
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
 
 from scaling_api.v1alpha1.status import FindingStatus, Interval
-from scaling_laws.law import Finding, IntervalMethod, Law
+from scaling_laws.law import Finding
 from scaling_laws.points import FloatArray
 
 LONGEST_SENTENCE = 1024
@@ -26,35 +25,18 @@ def finite(value: float | None) -> float | None:
     return float(value) if value is not None and isfinite(value) else None
 
 
-def interval(value: float, draws: FloatArray | None, *, level: float, factor: float = 1.0) -> Interval:
+def interval(value: float, draws: FloatArray | None, *, level: float) -> Interval:
     """Return a positive value with the percentile limits of its draws; a limit that is not finite is left open.
 
     Args:
         value: the estimate.
         draws: of the same quantity, (draws,); None gives no limits.
         level: share of the draws between the limits.
-        factor: by which the limits move away from the value, in logs; see `few_trajectories_factor`.
     """
     if draws is None or not len(draws):
         return Interval(value=float(value))
-    limits = np.array(percentiles(draws, level=level))
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        lower, upper = value * (limits / value) ** factor
+    lower, upper = percentiles(draws, level=level)
     return Interval(value=float(value), lower=finite(lower), upper=finite(upper))
-
-
-def few_trajectories_factor(law: Law, *, level: float) -> float:
-    """Return how much wider than the percentiles of wild-cluster draws an interval must be: t(G-1)/z sqrt(G/(G-1)).
-
-    Residuals of G trajectories scatter less than their errors, and percentiles know no t distribution. Simulated with 8
-    trajectories at a nominal 95 %, N* is covered by 94 % of the percentile intervals and 96 % of these, an extrapolated
-    loss by 87 % and 91 %.
-    """
-    if law.interval_method is not IntervalMethod.WILD_CLUSTER_T or not law.clusters or law.clusters < 2:
-        return 1.0
-    tail = 0.5 + level / 2.0
-    shrinkage = np.sqrt(law.clusters / (law.clusters - 1))
-    return float(stdtrit(law.clusters - 1, tail) / ndtri(tail) * shrinkage)
 
 
 def percentiles(draws: FloatArray, *, level: float) -> tuple[float, float]:

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -15,7 +13,6 @@ from scaling_laws.answers import (
     needed_parameters,
     needed_tokens,
 )
-from scaling_laws.law import IntervalMethod
 from scaling_laws.points import Points
 
 EPOCH = {"E": 1.817218, "A": 477.826, "B": 2143.417, "alpha": 0.347310, "beta": 0.367172}
@@ -122,13 +119,3 @@ def test_the_rule_of_flops_is_read_from_the_points(rule):
     found = flops_per_token(points)
     assert found(np.array([1e4, 1e7])) == pytest.approx(rule(np.array([1e4, 1e7])), rel=1e-9)
     assert flops_per_token(Points(N, D, np.ones_like(N))) == SIX_ND
-
-
-def test_few_trajectories_widen_the_intervals_of_wild_draws(make_law, truth):
-    pairs = make_law(truth, spread=0.02)
-    wild = replace(pairs, interval_method=IntervalMethod.WILD_CLUSTER_T, clusters=8)
-    many = replace(wild, clusters=10_000)
-    narrow, wide, same = (loss_at(law, 1e5, 1e7) for law in (pairs, wild, many))
-    widening = np.log(wide.upper / wide.value) / np.log(narrow.upper / narrow.value)
-    assert widening == pytest.approx(2.3646 / 1.95996 * np.sqrt(8 / 7), rel=1e-4)  # t(7) over z, G/(G-1)
-    assert (same.lower, same.upper) == pytest.approx((narrow.lower, narrow.upper), rel=1e-4)

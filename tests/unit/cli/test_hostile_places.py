@@ -23,6 +23,8 @@ spec:
   sweep: {model: {parameters: [SIZE]}, data: {tokens: [100k]}}
 """
 
+ROW = {"trial": "0" * 16, "attempt": 1, "lane": 0, "at": "2026-01-01T00:00Z"}
+
 
 def scaling(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -83,7 +85,7 @@ def test_json_nested_without_end_is_said(tmp_path: Path) -> None:
 def test_dots_do_not_lead_past_the_guard_of_foreign_folders(tmp_path: Path, experiment: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(ResultsFolderError, match="holds other files"):
-        ResultsFolder.open(tmp_path / "absent" / "..", load_experiment(str(experiment)))
+        ResultsFolder.open(tmp_path / "absent" / "..", load_experiment(str(experiment)).experiment)
 
 
 def test_a_journal_that_is_removed_during_the_run_is_missed(tmp_path: Path, experiment: Path) -> None:
@@ -92,9 +94,7 @@ def test_a_journal_that_is_removed_during_the_run_is_missed(tmp_path: Path, expe
     path = tmp_path / "000001.jsonl"
     writer = JournalWriter(path)
     path.unlink()
-    writer.append(
-        AttemptStarted.model_validate({"trial": "0" * 16, "attempt": 1, "lane": 0, "at": "2026-01-01T00:00Z"})
-    )
+    writer.append(AttemptStarted.model_validate(ROW))
     with pytest.raises(FileNotFoundError, match="removed during the run"):
         writer.sync()
 
