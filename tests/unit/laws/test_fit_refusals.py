@@ -84,7 +84,7 @@ def test_one_level_on_an_axis_is_refused(axis: str) -> None:
 
 def test_an_unknown_form_lists_those_that_exist() -> None:
     assert {"Chinchilla", "Linear"} <= set(form_names())
-    with pytest.raises(ValueError, match="no form named 'Kaplann'; the forms are Chinchilla, .*Linear"):
+    with pytest.raises(ValueError, match=r"no form named 'Kaplann'; the forms are Chinchilla, .*Linear"):
         fit_law(table(), "Kaplann")
 
 

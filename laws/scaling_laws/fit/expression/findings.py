@@ -21,7 +21,8 @@ def expression_findings(optimum: ExpressionOptimum, points: Points, made: Interv
     """Return the findings, the state of convergence first."""
     model = optimum.model
     residuals = model.problem.forward(optimum.p[None], optimum.weights).residuals[0]
-    columns = np.column_stack([model.problem.columns[name] for name in model.form.variables] or [np.zeros(len(points))])
+    # Points of one N that differ in D are no replicates, even where the form does not know D.
+    columns = np.column_stack([points.N, points.D, *(model.problem.columns[name] for name in model.form.variables)])
     groups = np.unique(columns, axis=0, return_inverse=True)[1].ravel()
     return (
         convergence(optimum.certificate),
