@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from scaling_laws.fit.expression.errors import interval_scale_errors
 from scaling_laws.fit.expression.optimum import ExpressionOptimum
 from scaling_laws.fit.findings import shared_findings
 from scaling_laws.fit.intervals import Intervals
 from scaling_laws.fit.law_findings import WEAK_RATIO, convergence
 from scaling_laws.law import Finding, FindingCode
-from scaling_laws.points import FloatArray, Points
+from scaling_laws.points import Points
 
 FLAT_CONDITION = 1e12
 """Condition number of the scaled Hessian beyond which a direction counts as flat; rational functions reach 1e10."""
@@ -40,7 +41,7 @@ def _bounds(optimum: ExpressionOptimum) -> Iterator[Finding]:
         is_lower = optimum.p[j] <= model.problem.lower[j]
         own = model.declared[j]
         bound = own.lower if is_lower else own.upper
-        if own.is_positive and (bound <= 0 or np.isinf(bound)):
+        if model.problem.is_log[j] and (bound <= 0 or np.isinf(bound)):
             where = f"{name} tends to {'zero' if is_lower else 'infinity'}"
         else:
             where = f"{name} lies on its {'lower' if is_lower else 'upper'} bound of {bound:g}"
@@ -68,7 +69,7 @@ def _flat(optimum: ExpressionOptimum) -> Iterator[str]:
 def _wide(optimum: ExpressionOptimum, made: Intervals) -> Iterator[str]:
     """Name coefficients that do not enter linearly and that the errors leave open, by limits or least squares."""
     model, limits = optimum.model, _limits(optimum.model.form.coefficients, made)
-    errors = interval_scale_errors(optimum)
+    errors = interval_scale_errors(optimum.model, optimum.p, optimum.weights)
     for j, name in enumerate(model.names):
         if j in model.linear or name in optimum.certificate.active_bounds:
             continue
@@ -90,24 +91,3 @@ def _limits(names: tuple[str, ...], made: Intervals) -> Mapping[str, tuple[float
     if made.lower is None or made.upper is None:
         return {}
     return {name: (float(low), float(high)) for name, low, high in zip(names, made.lower, made.upper, strict=True)}
-
-
-def interval_scale_errors(optimum: ExpressionOptimum) -> FloatArray:
-    """Return classical standard errors (P,) on the interval scale: residuals independent and alike, J'J as curvature.
-
-    Infinite where the points do not determine a coefficient at all.
-    """
-    model, weights = optimum.model, optimum.weights
-    at = model.problem.forward(optimum.p[None], weights)
-    rooted = (model.interval_jacobian(at)[0] * np.sqrt(weights)).T
-    size = np.linalg.norm(rooted, axis=0)
-    if not np.all(np.isfinite(size)) or np.any(size == 0):
-        return np.full(len(size), np.inf)
-    singular, right = np.linalg.svd(rooted / size, full_matrices=False)[1:]
-    freedom = max(int(np.count_nonzero(weights)) - len(size), 1)
-    spread = np.sqrt(np.sum(weights * at.residuals[0] ** 2) / freedom)
-    floor = np.finfo(np.float64).eps * singular[0]
-    with np.errstate(divide="ignore"):
-        inverse = np.where(singular > floor, 1 / np.maximum(singular, floor), np.inf)
-    errors = np.sqrt(np.sum((right.T * inverse) ** 2, axis=1)) / size * spread
-    return model.interval_shifts(errors)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from scaling_laws.fit.checks import too_few_points
-from scaling_laws.fit.expression.findings import expression_findings, interval_scale_errors
+from scaling_laws.fit.expression.errors import interval_scale_errors
+from scaling_laws.fit.expression.findings import expression_findings
 from scaling_laws.fit.expression.optimum import ExpressionOptimum, find_expression_optimum
 from scaling_laws.fit.intervals import Intervals, choose_method, make_intervals
 from scaling_laws.fit.log_sum_exp import estimates, goodness
@@ -61,7 +62,7 @@ def _classical(optimum: ExpressionOptimum, options: IntervalOptions) -> Interval
 
     model = optimum.model
     freedom = int(np.count_nonzero(optimum.weights)) - len(model.names)
-    errors, estimate = interval_scale_errors(optimum), model.to_interval_scale(optimum.p)
+    errors, estimate = interval_scale_errors(model, optimum.p, optimum.weights), model.to_interval_scale(optimum.p)
     reach = float(stdtrit(freedom, 0.5 + options.level / 2)) * errors
     size = np.where(model.problem.is_log, model.problem.coefficients(optimum.p), 1.0)
     return Intervals(

@@ -65,6 +65,17 @@ class ExpressionModel:
         problem = replace(self.problem, observed=np.log(self.response), scale=1.0, rho=Rho(np.inf, is_log=True))
         return replace(self, problem=problem)
 
+    def with_logs_of(self, rows: NDArray[np.int64], p: FloatArray) -> tuple["ExpressionModel", FloatArray]:
+        """Return the model that sees further coefficients, positive at p, as logarithms, and p (P,) in its terms."""
+        coefficients, old = self.problem.coefficients(p), self.problem
+        is_log = old.is_log.copy()
+        is_log[rows] = True
+        unit = np.where(is_log, 1.0, old.unit)
+        lower, upper = old.lower.copy(), old.upper.copy()
+        lower[rows], upper[rows] = np.log(coefficients[rows]) - FURTHEST, np.log(coefficients[rows]) + FURTHEST
+        model = replace(self, problem=replace(old, is_log=is_log, unit=unit, lower=lower, upper=upper))
+        return model, model.parameters(coefficients)
+
     def parameters(self, coefficients: FloatArray) -> FloatArray:
         """Return p (..., P) inside the bounds for fitted coefficients (..., P)."""
         problem = self.problem

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scaling_laws.fit.certificate import AGREEMENT, certificate_at
+from scaling_laws.fit.expression.errors import interval_scale_errors
 from scaling_laws.fit.expression.model import ExpressionModel, build_expression_model
 from scaling_laws.fit.expression.starts import projected, starting_points
 from scaling_laws.fit.optimise import Optima, minimise, polish
@@ -58,7 +60,9 @@ def find_expression_optimum(form: ExpressionForm, points: Points, *, objective: 
     model = build_expression_model(form, points, objective=objective)
     weights = np.ones(len(points)) if points.weights is None else np.asarray(points.weights, dtype=np.float64)
     optima = _descend(model, _starts(form, model, weights), weights)
-    p = polish(model.problem, optima.parameters[_first_of_best(optima)], weights)
+    p = optima.parameters[_first_of_best(optima)]
+    model, p = model.with_logs_of(_amplitudes(model, p, weights), p)
+    p = polish(model.problem, p, weights)
     reached = float(model.problem.forward(p[None], weights).objective[0])
     ends = np.where(optima.settled | (optima.objective <= reached), optima.objective, np.inf)
     certificate = certificate_at(
@@ -95,6 +99,21 @@ def _starts(form: ExpressionForm, model: ExpressionModel, weights: FloatArray) -
         )
         raise LawRefusedError(Finding(FindingCode.NOT_CONVERGED, message))
     return starts[usable]
+
+
+def _amplitudes(model: ExpressionModel, p: FloatArray, weights: FloatArray) -> NDArray[np.int64]:
+    """Return the free linear coefficients, positive by more than their error, of terms that other coefficients shape.
+
+    A*N^-alpha keeps its value along a line in log A and alpha, and along a curve in A and alpha: refits go there in few
+    steps, and errors are nearer to symmetric, on the logarithm.
+    """
+    own = model.problem.derivatives_of
+    shaped = [j for j in model.linear if own.graph.names_in[own.first[j]] & set(model.names)]
+    free = [j for j in shaped if np.isinf(model.declared[j].lower) and np.isinf(model.declared[j].upper)]
+    errors = interval_scale_errors(model, p, weights)
+    value = model.to_interval_scale(p)
+    rows = [j for j in free if not model.problem.is_log[j] and value[j] > errors[j]]
+    return np.array(rows, dtype=np.int64)
 
 
 def _meaningful_change(model: ExpressionModel, p: FloatArray, weights: FloatArray) -> FloatArray:
