@@ -206,6 +206,15 @@ def test_starts_must_be_complete_and_bounds_in_order() -> None:
         fit_law(sweep(), ExpressionForm("Own", CHINCHILLA, fixed={"Z": 1.0}))
 
 
+def test_a_large_table_is_searched_in_part_and_fitted_in_full() -> None:
+    rng = np.random.default_rng(5)
+    N, D = np.exp(rng.uniform(16, 23, 60_000)), np.exp(rng.uniform(20, 27, 60_000))
+    points = Points(N, D, (1.8 + 480 / N**0.35 + 2100 / D**0.37) * np.exp(0.01 * rng.standard_normal(60_000)))
+    own, known = (fit_law(points, form, intervals=NO_INTERVALS) for form in (CHINCHILLA, "Chinchilla"))
+    assert own.objective == pytest.approx(known.objective, rel=1e-12)
+    assert own.has(FindingCode.CONVERGED)
+
+
 def test_importing_the_fitter_stays_light() -> None:
     code = "import sys, numpy; import scaling_laws.fit; print('scipy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scaling_laws.fit.certificate import AGREEMENT, certificate_at
 from scaling_laws.fit.expression.errors import interval_scale_errors
 from scaling_laws.fit.expression.model import ExpressionModel, build_expression_model
-from scaling_laws.fit.expression.starts import projected, starting_points
+from scaling_laws.fit.expression.starts import projected, starting_points, thinned_rows
 from scaling_laws.fit.optimise import Optima, minimise, polish
 from scaling_laws.fit.options import Objective
 from scaling_laws.forms.expression import ExpressionForm
@@ -20,6 +20,8 @@ SEARCH_STEPS = 120
 """Steps of each start; the best go on where they have not settled."""
 STRAGGLERS = 4
 FURTHER_STEPS = 2000
+MANY_POINTS = 20_000
+BEST_ENDS = 4
 RELATIVE_STARTS = 8
 """Starts that are first followed on relative residuals."""
 SMALLEST = 1e-24
@@ -98,7 +100,16 @@ def _starts(form: ExpressionForm, model: ExpressionModel, weights: FloatArray) -
             "units, or declare where the coefficients lie."
         )
         raise LawRefusedError(Finding(FindingCode.NOT_CONVERGED, message))
-    return starts[usable]
+    return _settled_on_a_part(model, starts[usable], weights)
+
+
+def _settled_on_a_part(model: ExpressionModel, starts: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return, for tables of many points, where the starts lead on a part of them: the best few ends."""
+    rows = thinned_rows(model, MANY_POINTS // 4)
+    if len(model.response) <= MANY_POINTS or len(starts) <= BEST_ENDS:
+        return starts
+    optima = minimise(model.thinned(rows).problem, starts, weights=weights[rows], steps=SEARCH_STEPS)
+    return optima.parameters[np.argsort(optima.objective, kind="stable")[:BEST_ENDS]]
 
 
 def _amplitudes(model: ExpressionModel, p: FloatArray, weights: FloatArray) -> NDArray[np.int64]:

@@ -37,7 +37,7 @@ MOST_SUBSETS = 6
 
 def starting_points(model: ExpressionModel, weights: FloatArray, count: int) -> FloatArray:
     """Return up to `count` starts (count, P): the best three quarters of the draws, the rest from the better half."""
-    rows = _thinned(model)
+    rows = thinned_rows(model, POINTS)
     thin, thin_weights = model.thinned(rows), weights[rows]
     projection = _Projection(thin, thin_weights)
     free = [j for j in range(thin.problem.size) if j not in thin.linear]
@@ -68,9 +68,10 @@ def quasi_random(count: int, size: int) -> FloatArray:
     return np.asarray((0.5 + np.arange(count)[:, None] * steps) % 1.0, dtype=np.float64)
 
 
-def _thinned(model: ExpressionModel) -> NDArray[np.int64]:
+def thinned_rows(model: ExpressionModel, count: int) -> NDArray[np.int64]:
+    """Return up to `count` rows, evenly in the order of the response."""
     order = np.argsort(model.response, kind="stable")
-    return order if len(order) <= POINTS else order[np.linspace(0, len(order) - 1, POINTS).astype(np.int64)]
+    return order if len(order) <= count else order[np.linspace(0, len(order) - 1, count).astype(np.int64)]
 
 
 def _draws(model: ExpressionModel, free: list[int]) -> FloatArray:
