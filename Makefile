@@ -42,7 +42,9 @@ generate: $(READY)  ## Write the CRDs from the models
 	$(BIN)/python -m scaling_api.generate
 
 benchmarks: $(READY)  ## Measure side by side with what one would use instead
-	$(BIN)/python -m benchmarks
+	$(BIN)/python benchmarks/laws/side_by_side.py
+	$(BIN)/python benchmarks/executor/overhead.py
+	$(BIN)/python benchmarks/trainer/throughput.py
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -16,7 +16,9 @@ from scaling_laws.analysis import JOINT, LINEAR
 from scaling_laws.design.corpora import PYTHON_CORPUS_FINGERPRINT
 from scaling_laws.design.cost import Estimate, estimate
 from scaling_laws.design.plan import Plan, plan_trials
+from scaling_laws.fit.findings import FEWEST_CLUSTERS, FEWEST_STEPS
 from scaling_laws.forms import form_names
+from scaling_laws.records import FEATURE_COLUMNS
 
 if TYPE_CHECKING:
     from scaling_api.v1alpha1.task import Corpus
@@ -96,7 +98,7 @@ def _refuse_unsupported(loaded: LoadedExperiment) -> None:
     from scaling_trainer.supported import unsupported
 
     spec = loaded.experiment.spec
-    if problems := (*unsupported(spec), *_unknown_forms(spec)):
+    if problems := (*unsupported(spec), *_unknown_forms(spec), *_wrong_features(spec)):
         raise loaded.source.error(problems)
 
 
@@ -129,11 +131,38 @@ def _hopeless_laws(local: LocalPlan) -> Iterator[str]:
                 f"All dense points have {axis} = {values.pop():,}: how the loss depends on {axis} cannot be told, and "
                 f"{', '.join(laws)} will be refused. Add values of {axis} to the sweep."
             )
+    yield from _weak_laws(local, laws)
     if laws and len(dense) < FEWEST_POINTS:
         yield (
             f"The sweep has {len(dense)} dense points; {', '.join(laws)} needs at least {FEWEST_POINTS}. Add sizes, "
             "token counts or seeds."
         )
+
+
+def _weak_laws(local: LocalPlan, laws: Sequence[str]) -> Iterator[str]:
+    """Yield what the fitted laws will say against themselves, as far as the plan knows."""
+    dense = local.plan.dense
+    trajectories = len({trial.trajectory for trial in dense})
+    if laws and trajectories < FEWEST_CLUSTERS:
+        yield (
+            f"The sweep has {trajectories} trunks; intervals need at least {FEWEST_CLUSTERS} (TooFewClusters). Add "
+            "seeds or sizes."
+        )
+    short = [trial for trial in dense if trial.end_step < FEWEST_STEPS]
+    if laws and short:
+        yield (
+            f"{len(short)} of {len(dense)} dense points have fewer than {FEWEST_STEPS:,} steps, which biases exponents "
+            "(StepLimited). Ask for more tokens or a smaller training.batchSize."
+        )
+
+
+def _wrong_features(spec: ExperimentSpec) -> Iterator[Problem]:
+    for index, law in enumerate(spec.laws):
+        for feature in law.features:
+            column = feature.removeprefix("log(").removesuffix(")")
+            if law.form == LINEAR and column not in FEATURE_COLUMNS:
+                known = ", ".join(FEATURE_COLUMNS)
+                yield Problem(f"spec.laws[{index}].features", f"there is no column {column}; the columns are {known}")
 
 
 def _corpus_fingerprint(spec: ExperimentSpec) -> str:

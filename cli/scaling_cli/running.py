@@ -72,7 +72,14 @@ class Run:
 _WITH_RESULT = frozenset((TrialState.SUCCEEDED, TrialState.CACHED))
 
 
-def execute(local: LocalPlan, folder: Path, *, fresh: bool, on_open: Callable[[int, Sequence[str]], None]) -> Run:
+def execute(
+    local: LocalPlan,
+    folder: Path,
+    *,
+    fresh: bool,
+    on_open: Callable[[int, Sequence[str]], None],
+    on_corpus: Callable[[Sequence[str]], None],
+) -> Run:
     """Run a plan in a results folder, go on from what is there, and fit the laws.
 
     Args:
@@ -81,6 +88,7 @@ def execute(local: LocalPlan, folder: Path, *, fresh: bool, on_open: Callable[[i
         fresh: remove what earlier runs left.
         on_open: called once the folder is ours, with the number of trials that need not be repeated, and with
             sentences on what in the folder could not be read.
+        on_corpus: called with sentences on what of the corpus is left out.
 
     Raises:
         CommandError: the folder or the corpus cannot be used.
@@ -96,7 +104,7 @@ def execute(local: LocalPlan, folder: Path, *, fresh: bool, on_open: Callable[[i
             reused = _reusable(local, results)
             on_open(len(reused), results.warnings)
             results.write_file(PLAN_FILE, json_text(plan_as_json(local)).encode())
-            _check_corpus(local, folder)
+            on_corpus(_checked_corpus(local, folder))
             outcome = _train(local, results, finished=reused)
             analysis = None if outcome.interrupted else _analysed(local, outcome)
             seconds = time.monotonic() - begin
@@ -132,8 +140,8 @@ def _forget(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _check_corpus(local: LocalPlan, folder: Path) -> None:
-    """Prepare the corpus and see that it is large enough, before hours are spent."""
+def _checked_corpus(local: LocalPlan, folder: Path) -> Sequence[str]:
+    """Prepare the corpus and see that it is large enough, before hours are spent; return remarks on it."""
     from scaling_trainer.data.corpus import CorpusError, load_corpus
 
     spec = local.experiment.spec
@@ -142,6 +150,7 @@ def _check_corpus(local: LocalPlan, folder: Path) -> None:
     try:
         corpus = load_corpus(language.corpus, spec.training, folder=folder, expected=local.corpus_fingerprint)
         corpus.require(max(trial.tokens for trial in local.plan.trials), context=language.context_length)
+        return corpus.remarks(context=language.context_length, sequences=spec.training.evaluation_sequences)
     except CorpusError as error:
         raise CommandError(f"spec.task.language.corpus: {error}.") from None
 

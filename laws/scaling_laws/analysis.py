@@ -7,7 +7,7 @@ from scaling_api.v1alpha1 import ExperimentSpec
 from scaling_api.v1alpha1.laws import LawRequest, ParameterConvention
 from scaling_api.v1alpha1.status import Answer, FindingStatus, LawStatus
 from scaling_api.v1alpha1.trial import TrialRecord
-from scaling_laws.answers.backtest import Backtest, Reach, backtests, reach_of
+from scaling_laws.answers.backtest import Backtest, Reach, backtests, failed_backtests, reach_of
 from scaling_laws.answers.flops import flops_per_token
 from scaling_laws.answers.frontier import compute_optimal, refused_answer
 from scaling_laws.answers.serving import served_pipelines, serving_memory
@@ -158,7 +158,8 @@ class _Bench:
             return entry
         options = IntervalOptions(draws=min(BACKTEST_DRAWS, entry.request.bootstrap), seed=self.seed)
         results = backtests(points, lambda part: fit_law(part, form, intervals=options), level=entry.law.level)
-        return replace(entry, backtests=results, reach=reach_of(points, results))
+        law = replace(entry.law, findings=(*entry.law.findings, *failed_backtests(results)))
+        return replace(entry, law=law, backtests=results, reach=reach_of(points, results))
 
     def _attempt(self, request: LawRequest, points: Points) -> FittedLaw:
         """Return the fitted law with what is missing said beside it, or why there is none."""

@@ -259,3 +259,6 @@ _TEXTS: dict[str, Callable[[TrialRecord], str]] = {
     "strategy": lambda r: r.spec.compute.strategy.value,
     "trial": lambda r: r.spec.id,
 }
+
+FEATURE_COLUMNS = ("N", "D", *_NUMBERS, *_TEXTS)
+"""Columns of the trial table that a Linear law may name."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from scaling_api.problems import Problem
 from scaling_api.v1alpha1.compression import Pipeline, PruneMethod
+from scaling_api.v1alpha1.execution import Head
 from scaling_api.v1alpha1.experiment import ExperimentSpec
 from scaling_api.v1alpha1.sweep import Strategy
 from scaling_api.v1alpha1.training import Precision
@@ -91,6 +92,8 @@ def _unused(spec: ExperimentSpec) -> Iterator[str]:
     if execution.pools:
         names = ", ".join(pool.name for pool in execution.pools)
         yield f"spec.execution.pools ({names}) is for a cluster: trials run on this machine's CPU, one thread each."
+    if execution.head != Head():
+        yield "spec.execution.head is for a cluster and has no effect here."
     settings = {
         "env": execution.env,
         "image": execution.image,

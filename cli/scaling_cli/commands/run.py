@@ -49,7 +49,8 @@ def _run(file: str, out: Path | None, *, fresh: bool, as_json: bool, again: str)
     local = plan_locally(load_experiment(file))
     require_trainer()
     folder = out or Path("results") / local.experiment.metadata.name
-    ended = execute(local, folder, fresh=fresh, on_open=partial(_announce, local, folder, as_json=as_json))
+    announce = partial(_announce, local, folder, as_json=as_json)
+    ended = execute(local, folder, fresh=fresh, on_open=announce, on_corpus=_remark)
     if not as_json:
         _show(ended)
     report = _report(ended)
@@ -75,6 +76,13 @@ def _announce(local: "LocalPlan", folder: Path, reused: int, warnings: Sequence[
         rest = len(local.plan.trials) - reused
         console.print(f"{some(reused, 'finished trial')} reused, {rest:,} to run.", style="green")
     console.print(f"Results go to {folder}.", soft_wrap=True)
+
+
+def _remark(remarks: Sequence[str]) -> None:
+    from scaling_cli.show.console import messages
+
+    for remark in remarks:
+        messages().print(f"Note: {remark}", soft_wrap=True)
 
 
 def _show(ended: "Run") -> None:

@@ -62,7 +62,7 @@ def _table(unit: str, answers: "Sequence[tuple[str, Answer]]", *, asked: Callabl
     names = ["law", unit, *(["pipeline"] if has_pipeline else []), "N", "D", "D/N", "loss"]
     table = new_table(*names, left=("law", "pipeline"))
     for laws, answer in answers:
-        cells = [laws.replace(", ", "\n"), asked(answer.at), *([answer.pipeline or "–"] if has_pipeline else [])]
+        cells = [laws.replace(", ", ",\n"), asked(answer.at), *([answer.pipeline or "–"] if has_pipeline else [])]
         table.add_row(
             *cells,
             _interval(answer.parameters, count),
@@ -76,7 +76,7 @@ def _table(unit: str, answers: "Sequence[tuple[str, Answer]]", *, asked: Callabl
 def _interval(interval: "Interval | None", shown: Callable[[float], str]) -> str:
     if interval is None:
         return "–"
-    if interval.lower is None or interval.upper is None:
+    if interval.lower is None or interval.upper is None or interval.lower == interval.upper:
         return shown(interval.value)
     return f"{shown(interval.value)}\n[{shown(interval.lower)}, {shown(interval.upper)}]"
 

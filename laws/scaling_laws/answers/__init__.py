@@ -1,6 +1,6 @@
 """Answers from a fitted law: predictions, the compute-optimal model, back-tests; `serving` adds the penalties."""
 
-from scaling_laws.answers.backtest import Backtest, Reach, backtest, backtests, reach_of
+from scaling_laws.answers.backtest import Backtest, Reach, backtest, backtests, failed_backtests, reach_of
 from scaling_laws.answers.flops import SIX_ND, FlopsPerToken, flops_per_token
 from scaling_laws.answers.frontier import compute_optimal
 from scaling_laws.answers.predict import UnreachableLossError, loss_at, needed_parameters, needed_tokens
@@ -17,6 +17,7 @@ __all__ = [
     "backtest",
     "backtests",
     "compute_optimal",
+    "failed_backtests",
     "flops_per_token",
     "loss_at",
     "needed_parameters",

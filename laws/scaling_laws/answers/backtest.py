@@ -22,6 +22,8 @@ COMPUTE_FACTORS = (4.0, 10.0)
 SIZE_FACTOR = 2.0
 """Sizes within this factor of the largest are held out together."""
 FEWEST_HELD_OUT = 2
+FEWEST_COVERED = 0.5
+"""A law whose prediction intervals hold fewer held-out points than this has failed, whatever its error."""
 ROUNDING = 1 + 1e-9
 
 
@@ -141,6 +143,15 @@ def backtest(
         covered=_covered(law, predicted, unseen, level),
         level=level,
     )
+
+
+def failed_backtests(results: Iterable[Backtest]) -> Iterator[Finding]:
+    """Yield a finding for each back-test that the law lost: what it says beyond the points is not to be trusted."""
+    for result in results:
+        covers = result.covered is None or result.covered >= FEWEST_COVERED
+        if not (result.is_passed and covers):
+            text = f"A back-test failed: {result}. Do not extrapolate this law; add sizes, token counts or seeds."
+            yield Finding(FindingCode.EXTRAPOLATION_UNTESTED, text)
 
 
 def reach_of(points: Points, results: Iterable[Backtest]) -> Reach:

@@ -92,7 +92,7 @@ def _weakness(optimum: Optimum, points: Points, made: Intervals) -> Iterator[Fin
     """Yield at most one WeaklyIdentified that names every reason."""
     reasons = [*_few_levels(optimum, points), *_flat(optimum), *_near_zero(optimum, made)]
     if reasons:
-        advice = "Add sizes or token counts that widen the range, or fix or tie a coefficient."
+        advice = "Add sizes or token counts that widen the range."
         yield Finding(FindingCode.WEAKLY_IDENTIFIED, f"{'; '.join(reasons)}. {advice}"[:1000])
 
 

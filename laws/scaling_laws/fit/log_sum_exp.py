@@ -63,9 +63,15 @@ def estimates(
     return tuple(
         Estimate(name, float(value))
         if name in fixed
-        else Estimate(name, float(value), _at(made.standard_errors, i), _at(made.lower, i), _at(made.upper, i))
+        else Estimate(name, float(value), _at(made.standard_errors, i), *_limits(made, i, float(value)))
         for i, (name, value) in enumerate(zip(names, values, strict=True))
     )
+
+
+def _limits(made: Intervals, i: int, value: float) -> tuple[float | None, float | None]:
+    """Return the limits of a coefficient, which hold its estimate, also where a term has vanished in it alone."""
+    lower, upper = _at(made.lower, i), _at(made.upper, i)
+    return None if lower is None else min(lower, value), None if upper is None else max(upper, value)
 
 
 def _at(column: FloatArray | None, i: int) -> float | None:

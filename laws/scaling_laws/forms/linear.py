@@ -1,4 +1,4 @@
-"""The starting document's law, performance = a*compute + b*data + c*compression + error, by ordinary least squares."""
+"""Three factors in one line, performance = a*compute + b*data + c*compression + error, by least squares."""
 
 from scaling_laws.forms.base import LinearForm
 

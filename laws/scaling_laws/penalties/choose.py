@@ -1,6 +1,6 @@
 """Which formula a pipeline's penalty follows: decided by a back-test at larger D, never by the fit itself."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,9 +143,11 @@ def _findings(
         names = " and ".join(chosen.on_bound)
         text = f"{names} of the {chosen.form} penalty of {pipeline} lies on the edge of what is allowed"
         yield Finding(FindingCode.BOUND_HIT, f"{text}: do not extrapolate it. Widen the sweep in D/N.")
-    yield from _changing_multiplier(pipeline, fits, clusters)
-    if chosen is not None:
-        yield from _undecided(pipeline, pairs, chosen, tests)
+    equal = () if chosen is None else tuple(_equal_forms(pairs, chosen, tests))
+    if chosen is not None and chosen.form == "MultiplierOfDN" and "ConstantMultiplier" not in equal:
+        yield from _changing_multiplier(pipeline, fits, clusters)
+    if chosen is not None and equal:
+        yield Finding(FindingCode.WEAKLY_IDENTIFIED, _undecided(pipeline, chosen, equal, tests))
 
 
 def _not_tested(pipeline: str, pairs: Pairs) -> str:
@@ -175,21 +177,22 @@ def _changing_multiplier(pipeline: str, fits: Sequence[PenaltyFit], clusters: in
     yield Finding(FindingCode.MULTIPLIER_NOT_CONSTANT, text)
 
 
-def _undecided(pipeline: str, pairs: Pairs, chosen: PenaltyFit, tests: dict[str, _Test]) -> Iterable[Finding]:
-    """Say so where another formula predicts the held-out penalties as well, within the errors."""
+def _equal_forms(pairs: Pairs, chosen: PenaltyFit, tests: dict[str, _Test]) -> Iterator[str]:
+    """Yield the other formulas that predict the held-out penalties as well, within the errors."""
     held = _largest_tokens(pairs)
     assert held is not None
     clusters = pairs.clusters[held]
     t = stdtrit(max(len(np.unique(clusters)) - 1, 1), 0.5 + LEVEL / 2)
-    equal = []
     for form, test in tests.items():
         worse = test.misses - tests[chosen.form].misses
         error = _standard_error(worse, clusters)
         if form != chosen.form and (error is None or worse.mean() <= t * error):
-            equal.append(f"{form} ({test.error:.3g})")
-    if equal:
-        text = (
-            f"The back-test of {pipeline} prefers {chosen.form} (mean error {chosen.backtest_error:.3g} nats) but "
-            f"cannot tell it from {', '.join(equal)}: between formulas, trust the penalty inside the sweep only."
-        )
-        yield Finding(FindingCode.WEAKLY_IDENTIFIED, text)
+            yield form
+
+
+def _undecided(pipeline: str, chosen: PenaltyFit, equal: Iterable[str], tests: dict[str, _Test]) -> str:
+    rivals = ", ".join(f"{form} ({tests[form].error:.3g})" for form in equal)
+    return (
+        f"The back-test of {pipeline} prefers {chosen.form} (mean error {chosen.backtest_error:.3g} nats) but "
+        f"cannot tell it from {rivals}: between formulas, trust the penalty inside the sweep only."
+    )
