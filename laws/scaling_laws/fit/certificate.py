@@ -62,6 +62,7 @@ def certificate_at(
     """
     at = problem.forward(p[None], weights)
     gradient, hessian = (x[0] for x in problem.derivatives(at, weights[None], np.array([True])))
+    gradient = np.where(np.isfinite(gradient), gradient, np.inf)
     on_lower, on_upper = p <= problem.lower, p >= problem.upper
     free = ~((on_lower & (gradient > 0)) | (on_upper & (gradient < 0)) | ignored)
     best = float(at.objective[0])
@@ -99,6 +100,8 @@ def _scaled_eigenvalues(hessian: FloatArray) -> FloatArray:
     """Return eigenvalues of the Hessian in units that make its diagonal one, in rising order."""
     if not len(hessian):
         return np.ones(1)
+    if not np.isfinite(hessian).all():  # an optimum at the edge of floating-point numbers has no curvature to show
+        return np.zeros(len(hessian))
     diagonal = np.abs(np.diag(hessian))
     root = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     return np.asarray(np.linalg.eigvalsh(hessian / root[:, None] / root[None, :]), dtype=np.float64)

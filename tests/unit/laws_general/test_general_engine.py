@@ -188,6 +188,16 @@ def test_a_form_without_a_value_anywhere_is_refused() -> None:
         fit_law(sweep(), "loss = a + log(-N)*b", intervals=NO_INTERVALS)
 
 
+def test_an_absurd_form_ends_in_seconds_without_a_certificate() -> None:
+    names = [f"a{i}" for i in range(24)]
+    factors = (
+        f"(1 + exp({names[i % 24]}*log(N)*{names[(7 * i + 3) % 24]})^{names[(5 * i + 1) % 24]})" for i in range(60)
+    )
+    law = fit_law(sweep(), "loss = " + "*".join(factors), intervals=NO_INTERVALS)
+    assert law.has(FindingCode.NOT_CONVERGED)
+    assert law.has(FindingCode.WEAKLY_IDENTIFIED)
+
+
 def test_intervals_that_do_not_suit_are_refused() -> None:
     with pytest.raises(ValueError, match="LeastSquares intervals are for mse and log-mse"):
         fit_law(sweep(), CHINCHILLA, intervals=IntervalOptions(method=IntervalMethod.LEAST_SQUARES))
