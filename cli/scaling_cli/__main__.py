@@ -1,9 +1,11 @@
 """The command `scaling`, which is also `kubectl scaling`."""
 
+import errno
+import os
 import sys
 from io import TextIOWrapper
-from pathlib import PurePath
-from typing import Any
+from pathlib import Path, PurePath
+from typing import Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -15,7 +17,7 @@ from scaling_cli.commands.run import run
 from scaling_cli.commands.trials import trials
 from scaling_cli.commands.validate import validate
 from scaling_cli.commands.version import version
-from scaling_cli.errors import CommandError
+from scaling_cli.errors import CommandError, ExitCode
 
 BROKEN_PIPE = 141
 
@@ -48,6 +50,8 @@ for command in (validate, plan, run, fit, report, trials, version):
 def main() -> None:
     """Run the command line."""
     name = "kubectl scaling" if PurePath(sys.argv[0]).name == "kubectl-scaling" else "scaling"
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal that cannot show a sign gets another, not an error
             stream.reconfigure(errors="replace")
@@ -55,8 +59,19 @@ def main() -> None:
         app(prog_name=name)
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough. Python would complain again when it flushes at exit.
-        sys.stdout = None
+        sys.stdout = _nowhere()
         sys.exit(BROKEN_PIPE)
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        sys.stdout = _nowhere()
+        sys.stderr.write("Standard output cannot be written: no space is left there.\n")
+        sys.exit(int(ExitCode.USER_ERROR))
+
+
+def _nowhere() -> TextIO:
+    """Return a stream in place of one that is closed."""
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 if __name__ == "__main__":

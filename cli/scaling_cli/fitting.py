@@ -21,6 +21,9 @@ from scaling_laws.points import Points
 if TYPE_CHECKING:
     from scaling_laws.answers import Reach
 
+FEWEST_DRAWS = 20
+"""Below this percentiles are the extremes of a handful."""
+
 
 @dataclass(frozen=True)
 class FitRequest:
@@ -57,6 +60,12 @@ def fit_table(request: FitRequest) -> FitReport:
         CommandError: the table or an option is not usable.
         LawRefusedError: the data cannot carry the law.
     """
+    if 0 < request.draws < FEWEST_DRAWS:
+        raise CommandError(
+            f"--bootstrap {request.draws} gives no intervals: use at least {FEWEST_DRAWS}, or 0 for none."
+        )
+    if request.form == "Joint":  # analysis.JOINT, which is slow to import
+        raise CommandError("Joint pairs compressed models with their controls: name it in an experiment's spec.laws.")
     try:
         form_named(request.form)
         objective = Objective(loss=cast(Loss, request.loss), delta=request.delta)

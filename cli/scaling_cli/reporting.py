@@ -8,8 +8,8 @@ from scaling_api.v1alpha1 import ScalingExperiment
 from scaling_api.v1alpha1.status import PlanStatus
 from scaling_api.v1alpha1.trial import TrialRecord
 from scaling_cli.errors import CommandError
-from scaling_cli.results import open_results
-from scaling_cli.running import PLAN_FILE, read_measured
+from scaling_cli.results import PLAN_FILE, current_records, open_results
+from scaling_cli.running import read_measured
 from scaling_laws.analysis import Analysis, analyse
 
 
@@ -20,7 +20,7 @@ def report_on_folder(folder: Path, *, out: Path | None) -> Path:
         CommandError: it is no results folder, has no results yet, or the report cannot be written.
     """
     results = open_results(folder)
-    records = tuple(results.records().values())
+    records = current_records(results)
     if not records:
         raise CommandError(f"{folder}: no trial has a result yet; run the experiment first.")
     analysis = analyse(results.experiment.spec, records)

@@ -13,6 +13,7 @@ from scaling_api.v1alpha1.trial import FailureClass
 from scaling_cli.errors import CommandError, ExitCode
 from scaling_cli.planning import LocalPlan, plan_as_json
 from scaling_cli.progress import RunProgress
+from scaling_cli.results import PLAN_FILE
 from scaling_cli.show.json_text import json_text
 from scaling_cli.show.progress import shown_progress
 from scaling_laws.analysis import Analysis, PenaltyFit, PipelineLaw, analyse
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from scaling_trainer.executors.base import Outcome
     from scaling_trainer.results import ResultsFolder
 
-PLAN_FILE, LAWS_FILE, RUN_FILE = "plan.json", "laws.json", "run.json"
+LAWS_FILE, RUN_FILE = "laws.json", "run.json"
 GEMM_THREADS = 2
 _KEPT = frozenset((TrialState.SUCCEEDED, TrialState.CACHED, TrialState.DIVERGED))
 """Ends that a second run does not repeat."""
@@ -97,6 +98,10 @@ def execute(
     from scaling_trainer.results import ResultsFolder
 
     begin = time.monotonic()
+    try:
+        str(folder.absolute()).encode()
+    except UnicodeEncodeError:
+        raise CommandError(f"{str(folder)!r}: the name of a results folder must be UTF-8 text.") from None
     try:
         with ResultsFolder.open(folder, local.experiment, fresh=fresh) as results:
             if fresh:

@@ -22,13 +22,11 @@ def trials(
 ) -> None:
     """Export a results folder's trials as a table: `scaling fit` gives the same coefficients on either."""
     from scaling_cli.export import trial_table
-    from scaling_cli.results import open_results
+    from scaling_cli.results import current_records, open_results
 
     results = open_results(folder)
     treatment = results.experiment.spec.sweep.data.treatments[0].name
-    table = trial_table(results.records().values(), treatment=treatment)
-    for warning in results.warnings:
-        sys.stderr.write(f"{warning}\n")
+    table = trial_table(current_records(results), treatment=treatment)
     if output == "parquet" and to is None and sys.stdout.isatty():
         raise CommandError("Parquet is not for a terminal; name a file with --to, or redirect the output.")
     try:

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _WIDTH_OF_A_FILE = 120
+_NARROWEST = 40
+"""Below this, tables would lose their columns: some build servers say COLUMNS=0."""
 _WIDEST = 132
 """Beyond this, lines of a wide terminal are hard to follow."""
 
@@ -25,8 +27,12 @@ def messages() -> "Console":
 def _console(stream: TextIO) -> "Console":
     from rich.console import Console
 
-    console = Console(file=stream, highlight=False, markup=False, emoji=False)
+    class Pipe(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would exit with 1, and say nothing
+
+    console = Pipe(file=stream, highlight=False, markup=False, emoji=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _WIDTH_OF_A_FILE
-    console.width = min(console.width, _WIDEST)
+    console.width = max(_NARROWEST, min(console.width, _WIDEST))
     return console

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from scaling_api.v1alpha1.laws import ParameterConvention
-from scaling_api.v1alpha1.trial import TrialRecord
 from scaling_cli.errors import CommandError
-from scaling_cli.results import open_results
+from scaling_cli.results import current_records, open_results
 from scaling_cli.tables.points import RESULT_FEATURES, TableOptions, TablePoints, varying_features
 from scaling_laws.forms import LinearForm, form_named
 from scaling_laws.records import points_from_records, table_from_records
@@ -23,7 +22,7 @@ def read_results(folder: Path, form: str, options: TableOptions) -> TablePoints:
             f"`scaling trials {folder} -o csv` and fit that."
         )
     results = open_results(folder)
-    records: tuple[TrialRecord, ...] = tuple(results.records().values())
+    records = current_records(results)
     convention = ParameterConvention(options.parameters.capitalize())
     treatment = results.experiment.spec.sweep.data.treatments[0].name
     features: tuple[str, ...] = options.features

@@ -38,7 +38,7 @@ def _check_shape(name: str, column: FloatArray, rows: int) -> None:
 
 def _check_positive(name: str, column: FloatArray) -> None:
     if column.dtype.kind not in "fiu":
-        raise ValueError(f"Column {name} does not hold numbers but values such as {column[0]!r}.")
+        raise ValueError(f"Column {name} does not hold numbers but values such as {str(column[0])!r}.")
     low, high = RAW_LIMITS
     bad = np.flatnonzero(~(np.isfinite(column) & (column > low) & (column < high)))
     if len(bad):

@@ -112,3 +112,31 @@ def test_a_disk_that_fills_with_the_corpus_is_said(tmp_path: Path, experiment: P
     assert done.returncode == 2
     assert "There is no room left" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "words"),
+    [(">/dev/full", 2, "no space is left"), (">&-", 0, ""), ("| head -c 1 >/dev/null; exit ${PIPESTATUS[0]}", 141, "")],
+)
+def test_odd_standard_outputs_end_quietly(redirection: str, code: int, words: str, experiment: Path) -> None:
+    command = f'"{sys.executable}" -m scaling_cli plan "{experiment}" {redirection}'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=120)
+    assert "Traceback" not in done.stderr
+    assert words in done.stderr
+    assert done.returncode in {code, 0 if code == 141 else code}  # a short plan may fit into the pipe
+
+
+def test_a_terminal_of_no_width_still_shows_the_plan(experiment: Path) -> None:
+    planned = scaling("plan", str(experiment), env={**os.environ, "COLUMNS": "0"})
+    assert "10,240" in planned.stdout
+
+
+def test_a_device_is_no_corpus() -> None:
+    with pytest.raises(CorpusError, match="neither a file nor a folder"):
+        read_documents(Corpus(uri="/dev/zero"))
+
+
+def test_a_results_folder_needs_a_name_in_utf8(experiment: Path, tmp_path: Path) -> None:
+    out = os.fsdecode(os.fsencode(tmp_path) + b"/out\xff")
+    done = scaling("run", str(experiment), "--out", out)
+    assert (done.returncode, "must be UTF-8" in done.stderr) == (2, True)

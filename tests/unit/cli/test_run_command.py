@@ -18,7 +18,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     """Nothing is trained, no corpus is read, no chart is drawn."""
     script = Script()
     monkeypatch.setattr("scaling_trainer.executors.local.LocalExecutor", script.executor)
-    monkeypatch.setattr("scaling_cli.running._checked_corpus", lambda local, folder: None)
+    monkeypatch.setattr("scaling_cli.running._checked_corpus", lambda local, folder: ())
     monkeypatch.setattr("scaling_trainer.probe.gemm_gflops", lambda threads: 168.4)
     monkeypatch.setattr("scaling_cli.report.write_report", lambda folder, **_: Path(folder) / "report.html")
     return script

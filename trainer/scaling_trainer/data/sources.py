@@ -65,6 +65,8 @@ def _local_files(uri: str) -> Iterator[bytes]:
         path = Path(_without_file_scheme(uri)).expanduser()
         if path.is_dir():
             yield from _folder(uri, (p.read_bytes() for p in _walk(path)))
+        elif path.exists() and not path.is_file():
+            raise CorpusError(f"the corpus {uri} is neither a file nor a folder")
         elif path.exists():
             yield from split_text(_text_or_refusal(uri, path.read_bytes()))
         else:
