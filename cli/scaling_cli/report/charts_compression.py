@@ -67,15 +67,23 @@ def penalty_by_tokens(
     shown = evenly([p for p in points if p.pipeline in names], MAX_MODELS)
     D = extent([p.D for p in shown])
     curves = [row for law in laws if law.pipeline in names for row in _curves(law, shown, D, predict)]
-    x = Axis("D", "Training tokens D", D, "count").x()
-    y = alt.Y(
-        "penalty:Q",
-        title="Penalty (nats)",
-        axis=alt.Axis(tickCount=4),
-        scale=alt.Scale(zero=True, nice=False, padding=9),
-    )
     zeros: list[dict[str, object]] = [{"mark": "zero", "pipeline": name, "penalty": 0} for name in names]
     chart = alt.Chart(values([*map(_penalty_row, shown), *curves, *zeros]))
+    panel = _penalty_panel(chart, Axis("D", "Training tokens D", D, "count").x(), sizes)
+    facet = alt.Facet("pipeline:N", title=None, sort=names, header=alt.Header(labelExpr="''", labelPadding=0))
+    wide = panel.properties(width=PANEL_WIDTH, height=PANEL_HEIGHT)
+    drawn: Drawing = (
+        wide.facet(facet, columns=min(3, len(names)), spacing=PANEL_SPACING, bounds="flush")
+        .resolve_scale(y="independent")
+        .resolve_axis(x="independent")
+    )
+    return drawn
+
+
+def _penalty_panel(chart: alt.Chart, x: alt.X, sizes: Scale) -> Drawing:
+    """Return the layers of one panel: the zero line, the candidate's curves, the models, the pipeline's name."""
+    axis, scale = alt.Axis(tickCount=4), alt.Scale(zero=True, nice=False, padding=9)
+    y = alt.Y("penalty:Q", title="Penalty (nats)", axis=axis, scale=scale)
     tips = tooltips(
         ("pipeline", "Pipeline", ""),
         ("size", "N", ""),
@@ -94,21 +102,13 @@ def penalty_by_tokens(
     heading = chart.transform_filter("datum.mark == 'zero'").mark_text(
         align="left", dy=-10, fontWeight=600, fontSize=12.5, color=light("ink")
     )
-    heads = heading.encode(text="pipeline:N", x=alt.value(0), y=alt.value(0))
-    panel = alt.layer(
+    panel: Drawing = alt.layer(
         zero.encode(y=y),
         lines.encode(x, y, size_colour(sizes), alt.Detail("size:N"), alt.Order("D:Q")),
         dots.encode(x, y, size_colour(sizes), tooltip=tips),
-        heads,
+        heading.encode(text="pipeline:N", x=alt.value(0), y=alt.value(0)),
     )
-    facet = alt.Facet("pipeline:N", title=None, sort=names, header=alt.Header(labelExpr="''", labelPadding=0))
-    wide = panel.properties(width=PANEL_WIDTH, height=PANEL_HEIGHT)
-    drawn: Drawing = (
-        wide.facet(facet, columns=min(3, len(names)), spacing=PANEL_SPACING, bounds="flush")
-        .resolve_scale(y="independent")
-        .resolve_axis(x="independent")
-    )
-    return drawn
+    return panel
 
 
 def _front(models: Sequence[StoredModel], plane: Plane) -> alt.Chart:
