@@ -14,9 +14,9 @@ from scaling_laws.design.plan import Plan
 class Throughput:
     """Speed of one lane. The defaults are a core of 2024: a step of a small model is mostly its overhead."""
 
-    flops_per_second: float = 8e10
+    flops_per_second: float = 1e11
     """Sustained in training."""
-    step_seconds: float = 2.0e-3
+    step_seconds: float = 1.8e-3
     """Overhead of a step, whatever the model's size."""
     trial_seconds: float = 0.1
     """Loading, checkpointing and, with a point, the fixed part of evaluation."""
