@@ -12,6 +12,7 @@ from scaling_api.v1alpha1 import ExperimentSpec, ScalingExperiment
 from scaling_api.v1alpha1.trial import TrialSpec
 from scaling_cli.errors import CommandError
 from scaling_cli.experiments import LoadedExperiment
+from scaling_cli.tables.points import base_name
 from scaling_laws.analysis import JOINT, LINEAR
 from scaling_laws.design.corpora import PYTHON_CORPUS_FINGERPRINT
 from scaling_laws.design.cost import Estimate, estimate
@@ -159,7 +160,7 @@ def _weak_laws(local: LocalPlan, laws: Sequence[str]) -> Iterator[str]:
 def _wrong_features(spec: ExperimentSpec) -> Iterator[Problem]:
     for index, law in enumerate(spec.laws):
         for feature in law.features:
-            column = feature.removeprefix("log(").removesuffix(")")
+            column = base_name(feature)
             if law.form == LINEAR and column not in FEATURE_COLUMNS:
                 known = ", ".join(FEATURE_COLUMNS)
                 yield Problem(f"spec.laws[{index}].features", f"there is no column {column}; the columns are {known}")

@@ -19,12 +19,14 @@ from scaling_laws.law import Finding, FindingCode, Law, LawRefusedError
 from scaling_laws.penalties import PenaltyFit, PipelineLaw, fit_pipelines
 from scaling_laws.points import Points
 from scaling_laws.records import (
+    RESULT_FEATURES,
     PipelinePoint,
     canonical,
     flops_column,
     pipeline_points,
     points_from_records,
     table_from_records,
+    varying_features,
 )
 from scaling_laws.statuses import law_status
 
@@ -184,8 +186,7 @@ def _features(request: LawRequest, points: Points) -> tuple[str, ...]:
     """Return the features asked for, else the three factors: size, data, and pipeline or treatment where they vary."""
     if request.form != LINEAR or request.features:
         return request.features
-    varying = [name for name in ("pipeline", "treatment") if len(set(points.features[name].tolist())) > 1]
-    return ("log(N)", "log(D)", *varying)
+    return varying_features(points, RESULT_FEATURES)
 
 
 def _unknown_form(request: LawRequest) -> Finding:

@@ -18,6 +18,9 @@ from scaling_laws.points import FloatArray, Points
 
 UNQUANTIZED_BITS = 32
 """Bits of a weight that no stage quantizes, for the feature `bits`."""
+CATEGORIES = ("pipeline", "treatment")
+RESULT_FEATURES = ("log(N)", "log(D)", *CATEGORIES)
+"""Of a linear law on results: size, data, and what else varies in them."""
 HAS_RESULT = frozenset({TrialState.SUCCEEDED, TrialState.CACHED})
 
 
@@ -141,6 +144,12 @@ def select(points: Points, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Point
         weights=None if points.weights is None else points.weights[rows],
         features={name: column[rows] for name, column in points.features.items()},
     )
+
+
+def varying_features(points: Points, features: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the features without those of our own tables' categories that have one value only."""
+    constant = {name for name in CATEGORIES if name in points.features and len(set(points.features[name].tolist())) < 2}
+    return tuple(feature for feature in features if feature not in constant)
 
 
 def flops_column(points: Points) -> FloatArray:

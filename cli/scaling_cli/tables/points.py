@@ -15,12 +15,9 @@ from scaling_cli.tables.sources import MAX_ROWS, Row, RowSource
 from scaling_cli.tables.where import as_number, parse_condition
 from scaling_laws.forms import ExpressionForm, Form, LinearForm, form_named
 from scaling_laws.points import FloatArray, Points
-from scaling_laws.records import codes
+from scaling_laws.records import RESULT_FEATURES, codes, varying_features
 
 POSITIVE = frozenset(("N", "D", "C", "loss"))
-CATEGORIES = ("pipeline", "treatment")
-RESULT_FEATURES = ("log(N)", "log(D)", *CATEGORIES)
-"""Of a linear law on results: size, data, and what else varies in them."""
 _SHOWN = 40
 
 
@@ -67,12 +64,6 @@ def read_points(source: RowSource, form: str, options: TableOptions, *, name: st
     points = _points(columns, mapping, notes, name=name)
     features = asked or varying_features(points, options.features)
     return TablePoints(points, {**mapping.roles, **mapping.features}, tuple(notes), features)
-
-
-def varying_features(points: Points, features: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the features without those of our own tables' categories that have one value only."""
-    constant = {name for name in CATEGORIES if name in points.features and len(set(points.features[name].tolist())) < 2}
-    return tuple(feature for feature in features if feature not in constant)
 
 
 def is_export(header: Sequence[str]) -> bool:

@@ -5,9 +5,9 @@ from pathlib import Path
 from scaling_api.v1alpha1.laws import ParameterConvention
 from scaling_cli.errors import CommandError
 from scaling_cli.results import current_records, open_results
-from scaling_cli.tables.points import RESULT_FEATURES, TableOptions, TablePoints, varying_features
+from scaling_cli.tables.points import TableOptions, TablePoints
 from scaling_laws.forms import LinearForm, form_named
-from scaling_laws.records import points_from_records, table_from_records
+from scaling_laws.records import RESULT_FEATURES, points_from_records, table_from_records, varying_features
 
 
 def read_results(folder: Path, form: str, options: TableOptions) -> TablePoints:
