@@ -99,6 +99,7 @@ def _unused(spec: ExperimentSpec) -> Iterator[str]:
         "image": execution.image,
         "priorityClassName": execution.priority_class_name,
         "queueName": execution.queue_name,
+        "serviceAccountName": execution.service_account_name,
         "storage": execution.storage,
     }
     for name, value in settings.items():

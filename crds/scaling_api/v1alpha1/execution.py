@@ -210,6 +210,8 @@ class Execution(ApiModel):
     """With more failed trials than this the experiment stops."""
     priority_class_name: ObjectName | None = None
     """PriorityClass of the pods."""
+    service_account_name: ObjectName | None = None
+    """ServiceAccount of the pods, such as one with access to a bucket; it must be one that the administrator allows."""
     env: Annotated[Many[EnvironmentVariable], Field(max_length=64), UniqueBy("name")] = ()
     """Variables of the training containers."""
     image: Annotated[str, Field(min_length=1, max_length=512)] | None = None
