@@ -2,12 +2,39 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from pathlib import Path
+from typing import Protocol, TypeAlias
 
-from scaling_api.v1alpha1.trial import Failure, TrialRecord, TrialSpec
+from scaling_api.v1alpha1.execution import Execution
+from scaling_api.v1alpha1.trial import Failure, TrialRecord, TrialSpec, TrialStatus
+from scaling_trainer.journal import Row
 
-if TYPE_CHECKING:
-    from scaling_trainer.results import ResultsFolder
+
+def _always(_trial: TrialSpec, _running: Sequence[TrialSpec]) -> bool:
+    """Admit every trial."""
+    return True
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What an executor is to do now. It may change while trials run; what has not changed costs nothing."""
+
+    revision: int
+    """Another number where any other field has changed."""
+    trials: Sequence[TrialSpec]
+    """The plan: parents before children, ids unique. It may grow and shrink: finished trials stay finished, those
+    that run and are in it no more are interrupted."""
+    execution: Execution
+    """Pools, trials at a time, retries."""
+    is_paused: bool = False
+    """Interrupt what runs, begin nothing, and return; checkpoints stay."""
+    may_start: Callable[[TrialSpec, Sequence[TrialSpec]], bool] = _always
+    """Called with a trial that could begin now and those that run: whether the budget admits it beside them. A trial
+    that is refused is asked for again when an attempt has ended, and when the revision has changed."""
+    retry_failed: bool = True
+    """Try trials again that failed in earlier runs. Else their failures stand, and count."""
+    cpu_fallback: bool = False
+    """Train on the CPU where a pool's accelerator is missing: an administrator's setting for tests."""
 
 
 @dataclass(frozen=True)
@@ -84,18 +111,93 @@ class Outcome:
     """From the call to the return."""
 
 
-class Executor(Protocol):
-    """Runs the trials of a plan."""
+@dataclass(frozen=True)
+class Remains:
+    """What a trial's earlier attempts have left to go on from."""
 
-    def run(
-        self, plan_trials: Sequence[TrialSpec], *, results: "ResultsFolder", on_event: Callable[[Event], None]
-    ) -> Outcome:
-        """Run every trial of `plan_trials` that `results` has no result of, parents before children.
+    is_there: bool
+    damaged: Sequence[str] = ()
+    """A sentence on each checkpoint that was damaged and is removed now: its work is done again."""
 
-        A trial that failed in an earlier run is tried again; one that succeeded or diverged is not.
+
+class Ledger(Protocol):
+    """Where attempts and results are written down, and what is known of checkpoints. Used from one thread."""
+
+    @property
+    def epoch(self) -> int | str:
+        """This run's name: attempts of different epochs never write the same names."""
+
+    def records(self) -> Mapping[str, TrialRecord]:
+        """Return each finished trial's result by its id, over all epochs: its first success, else its last failure."""
+
+    def attempts(self, trial_id: str) -> int:
+        """Return the number of attempts begun at a trial, over all epochs."""
+
+    def append(self, row: Row) -> None:
+        """Write a row down, whole or not at all; it need not last before `sync`.
+
+        Raises:
+            OSError: it could not be written.
+        """
+
+    def sync(self) -> None:
+        """Make all rows last. Events are told after it.
+
+        Raises:
+            OSError: it could not be done.
+        """
+
+    def remains(self, trial_id: str) -> Remains:
+        """Return what there is of a trial to go on from."""
+
+    def discard(self, trial_id: str, checkpoint: Path) -> bool:
+        """Remove a trial's checkpoint that an attempt could not use.
 
         Args:
-            plan_trials: parents before children; ids are unique.
-            results: opened for this run; results are there, on disk, before they are told.
-            on_event: called from the thread that called `run`, and never after it returns.
+            trial_id: of the trial that has left it.
+            checkpoint: its folder, as the attempt saw it: `.../trials/<id>/<name>`, perhaps of another machine.
+
+        Returns:
+            False where it is usable by now, because another attempt has told before and it was made again.
         """
+
+    def located(self, status: TrialStatus) -> TrialStatus:
+        """Return `status` with the checkpoint's path as records have it."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What is up of a pool, at work or not."""
+
+    nodes: int
+    accelerators: int
+    """Of all its nodes; one-thread lanes, where the pool has none."""
+
+
+class Executor(Protocol):
+    """Runs the trials of a plan, which may change meanwhile."""
+
+    def run(self, orders: Callable[[], Orders], *, ledger: Ledger, on_event: Callable[[Event], None]) -> Outcome:
+        """Run every trial of the orders that `ledger` has no result of, parents before children.
+
+        Returns when nothing runs and nothing more may begin: all is finished, paused, stopped, or beyond the budget.
+        It may be called again, with other orders; it must not be called while it runs.
+
+        Args:
+            orders: asked at the beginning and every .2 s at least; cheap, and from the thread that called `run`.
+            ledger: rows are in it, and have come to last, before they are told.
+            on_event: called from the thread that called `run`, and never after it returns.
+
+        Raises:
+            ValueError: a trial's parent is neither in the plan nor finished.
+        """
+
+    def capacity(self) -> Mapping[str, Capacity]:
+        """Return what is up, by pool's name; from any thread, between runs too: idle accelerators cost as well."""
+
+    @property
+    def lanes(self) -> int:
+        """Lanes that are ready or at work; from any thread."""
+
+    def close(self) -> None:
+        """Let go of all processes; closing again does nothing."""
