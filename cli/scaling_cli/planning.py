@@ -3,23 +3,21 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from scaling_api.problems import InvalidExperimentError, Problem
+from scaling_api.problems import InvalidExperimentError
 from scaling_api.v1alpha1 import ExperimentSpec, ScalingExperiment
 from scaling_api.v1alpha1.trial import TrialSpec
 from scaling_cli.errors import CommandError
 from scaling_cli.experiments import LoadedExperiment
-from scaling_cli.tables.points import base_name
-from scaling_laws.analysis import JOINT, LINEAR
+from scaling_laws.analysis import LINEAR
 from scaling_laws.design.corpora import PYTHON_CORPUS_FINGERPRINT
 from scaling_laws.design.cost import Estimate, estimate
 from scaling_laws.design.plan import Plan, plan_trials
+from scaling_laws.design.supported import unsupported, unused
 from scaling_laws.fit.findings import FEWEST_CLUSTERS, FEWEST_STEPS
-from scaling_laws.forms import form_names
-from scaling_laws.records import FEATURE_COLUMNS
+from scaling_laws.law_requests import unfittable
 
 if TYPE_CHECKING:
     from scaling_api.v1alpha1.task import Corpus
@@ -96,29 +94,13 @@ def kinds_of(trials: Sequence[TrialSpec]) -> dict[str, int]:
 
 
 def _refuse_unsupported(loaded: LoadedExperiment) -> None:
-    from scaling_trainer.supported import unsupported
-
     spec = loaded.experiment.spec
-    if problems := (*unsupported(spec), *_unknown_forms(spec), *_wrong_features(spec)):
+    if problems := (*unsupported(spec), *unfittable(spec)):
         raise loaded.source.error(problems)
-
-
-def _unknown_forms(spec: ExperimentSpec) -> Iterator[Problem]:
-    """Yield the laws that would be refused after all training, whatever it gave."""
-    known = (*form_names(), JOINT)
-    for index, law in enumerate(spec.laws):
-        if law.form not in known:
-            near = get_close_matches(law.form, known, n=1)
-            advice = f"did you mean {near[0]}?" if near else f"the forms are {', '.join(known)}"
-            yield Problem(f"spec.laws[{index}].form", f"there is no form {law.form}; {advice}")
-        elif law.features and law.form != LINEAR:
-            yield Problem(f"spec.laws[{index}].features", f"features are for the form {LINEAR}, not for {law.form}")
 
 
 def notes_on(local: LocalPlan) -> tuple[str, ...]:
     """Return sentences on what will not work out, or has no effect, before anything is spent."""
-    from scaling_trainer.supported import unused
-
     return (*unused(local.experiment.spec), *_hopeless_laws(local))
 
 
@@ -155,15 +137,6 @@ def _weak_laws(local: LocalPlan, laws: Sequence[str]) -> Iterator[str]:
             f"{len(short)} of {len(dense)} dense points have fewer than {FEWEST_STEPS:,} steps, which biases exponents "
             "(StepLimited). Ask for more tokens or a smaller training.batchSize."
         )
-
-
-def _wrong_features(spec: ExperimentSpec) -> Iterator[Problem]:
-    for index, law in enumerate(spec.laws):
-        for feature in law.features:
-            column = base_name(feature)
-            if law.form == LINEAR and column not in FEATURE_COLUMNS:
-                known = ", ".join(FEATURE_COLUMNS)
-                yield Problem(f"spec.laws[{index}].features", f"there is no column {column}; the columns are {known}")
 
 
 def _corpus_fingerprint(spec: ExperimentSpec) -> str:

@@ -6,7 +6,6 @@ from functools import cached_property
 from scaling_api.v1alpha1.experiment import ExperimentSpec
 from scaling_api.v1alpha1.status import Answer, LawStatus
 from scaling_api.v1alpha1.trial import TrialRecord
-from scaling_laws.analysis import analyse
 from scaling_laws.design.identity import digest
 
 
@@ -45,6 +44,8 @@ class AnalysisAnswer:
 
 def make_analysis(request: AnalysisRequest) -> AnalysisAnswer:
     """Return the laws and answers that were asked for. Takes up to minutes."""
+    from scaling_laws.analysis import analyse  # scipy behind it costs 60 MiB, of the child process alone
+
     analysis = analyse(request.spec, request.records)
     return AnalysisAnswer(
         request.digest, trials=len(request.records), laws=analysis.law_statuses, answers=analysis.answers

@@ -56,7 +56,11 @@ class PlanAnswer:
 
 def make_plan(request: PlanRequest) -> PlanAnswer:
     """Return the plan that was asked for, or the problems that stand in its way. Takes up to seconds."""
+    from scaling_laws.law_requests import unfittable  # scipy behind it costs 60 MiB, of the child process alone
+
     known = request.corpus_fingerprint
+    if problems := unfittable(request.spec):
+        return PlanAnswer(request.digest, problems=problems)
     try:
         plan = plan_trials(request.spec, corpus_fingerprint=known or UNKNOWN_CORPUS)
     except InvalidExperimentError as error:

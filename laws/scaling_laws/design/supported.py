@@ -1,6 +1,7 @@
-"""What this version trains, and what of an experiment has no meaning on one machine. Needs no torch."""
+"""What this version trains in each place, and what of an experiment has no meaning there. Needs no torch."""
 
 from collections.abc import Iterator
+from enum import Enum
 
 from scaling_api.problems import Problem
 from scaling_api.v1alpha1.compression import Pipeline, PruneMethod
@@ -13,9 +14,18 @@ TASKS = ("language",)
 PRUNE_METHODS = (PruneMethod.GLOBAL_MAGNITUDE, PruneMethod.LAYER_MAGNITUDE)
 
 
-def unsupported(spec: ExperimentSpec) -> tuple[Problem, ...]:
-    """Return one problem for each thing that `spec` asks for and the local trainer cannot do, in the spec's order."""
-    return (*_task(spec), *_compression(spec), *_compute(spec), *_precision(spec), *_budget(spec), *_suspend(spec))
+class Place(Enum):
+    """Where trials run."""
+
+    MACHINE = "one machine, by processes"
+    RAY = "one machine, by Ray"
+    CLUSTER = "a cluster"
+
+
+def unsupported(spec: ExperimentSpec, *, place: Place = Place.MACHINE) -> tuple[Problem, ...]:
+    """Return one problem for each thing that `spec` asks for and cannot have in this place, in the spec's order."""
+    everywhere = (*_task(spec), *_compression(spec), *_compute(spec, place), *_precision(spec))
+    return everywhere if place is Place.CLUSTER else (*everywhere, *_budget(spec), *_suspend(spec))
 
 
 def unused(spec: ExperimentSpec) -> tuple[str, ...]:
@@ -53,14 +63,16 @@ def _stages(pipeline: Pipeline, path: str) -> Iterator[Problem]:
             yield Problem(f"{here}.distill", "distillation is not implemented yet; use prune, finetune, quantize")
 
 
-def _compute(spec: ExperimentSpec) -> Iterator[Problem]:
+def _compute(spec: ExperimentSpec, place: Place) -> Iterator[Problem]:
     for index, level in enumerate(spec.sweep.compute):
         here = f"spec.sweep.compute[{index}]"
-        if level.workers > 1:
+        if level.workers > 1 and place is Place.MACHINE:
             yield Problem(
                 f"{here}.workers", f"the local executor trains each model with one process, found {level.workers}"
             )
-        elif level.strategy is not Strategy.DDP:
+        elif level.workers > 1 and level.strategy is not Strategy.DDP:
+            yield Problem(f"{here}.strategy", f"{level.strategy} is not implemented yet; use {Strategy.DDP}")
+        elif level.workers == 1 and level.strategy is not Strategy.DDP:
             yield Problem(
                 f"{here}.strategy", f"{level.strategy} shares a model among workers, and there is one; leave it out"
             )
@@ -68,10 +80,7 @@ def _compute(spec: ExperimentSpec) -> Iterator[Problem]:
 
 def _precision(spec: ExperimentSpec) -> Iterator[Problem]:
     if spec.training.precision is not Precision.FP32:
-        yield Problem(
-            "spec.training.precision",
-            f"the local executor trains on the CPU, in FP32 alone, found {spec.training.precision}",
-        )
+        yield Problem("spec.training.precision", f"trials are trained in FP32 alone, found {spec.training.precision}")
 
 
 def _budget(spec: ExperimentSpec) -> Iterator[Problem]:
@@ -79,7 +88,7 @@ def _budget(spec: ExperimentSpec) -> Iterator[Problem]:
         if getattr(spec.budget, name) is not None:
             first, *rest = name.split("_")
             camel = first + "".join(map(str.title, rest))
-            yield Problem(f"spec.budget.{camel}", "the local executor does not stop at a budget yet; leave it out")
+            yield Problem(f"spec.budget.{camel}", "a budget stops an experiment on a cluster; here leave it out")
 
 
 def _suspend(spec: ExperimentSpec) -> Iterator[Problem]:

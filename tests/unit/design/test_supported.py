@@ -1,4 +1,4 @@
-"""What the local trainer cannot do is refused by name, and what has no use here is said."""
+"""What cannot be trained in a place is refused by name, and what has no use on one machine is said."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scaling_api.v1alpha1.experiment import ExperimentSpec
-from scaling_trainer.supported import unsupported, unused
+from scaling_laws.design.supported import Place, unsupported, unused
 
 STAGE = "spec.sweep.compression[1].stages[0]"
 
@@ -60,6 +60,21 @@ def test_what_is_not_built_is_refused_by_its_path(changes: dict[str, Any], path:
     assert len(problem.message) > 20
 
 
+@pytest.mark.parametrize("place", [Place.RAY, Place.CLUSTER])
+def test_ray_trains_a_model_with_several_workers(place: Place) -> None:
+    assert unsupported(spec({"sweep": {"compute": [{"workers": 4}]}}), place=place) == ()
+    (problem,) = unsupported(spec({"sweep": {"compute": [{"workers": 4, "strategy": "FSDP"}]}}), place=place)
+    assert problem.path == "spec.sweep.compute[0].strategy"
+    (problem,) = unsupported(spec({"sweep": {"compute": [{"strategy": "FSDP"}]}}), place=place)
+    assert "there is one" in problem.message
+
+
+def test_budgets_and_suspension_are_for_a_cluster() -> None:
+    asked = {"budget": {"wallTime": "1h", "cost": 5}, "suspend": True}
+    assert unsupported(spec(dict(asked)), place=Place.CLUSTER) == ()
+    assert len(unsupported(spec(dict(asked)), place=Place.RAY)) == 3
+
+
 def test_every_mistake_is_named() -> None:
     wrong = stages({"distill": {"fraction": 0.5}}) | {"training": {"precision": "BF16"}, "suspend": True}
     assert len(unsupported(spec(wrong))) == 3
@@ -73,7 +88,7 @@ def test_settings_of_a_cluster_are_said_to_have_no_effect() -> None:
     assert "this machine's CPU" in sentences[0]
 
 
-@pytest.mark.parametrize("module", ["scaling_trainer.supported", "scaling_trainer.data.corpus"])
+@pytest.mark.parametrize("module", ["scaling_laws.design.supported", "scaling_trainer.data.corpus"])
 def test_planning_needs_no_torch(module: str) -> None:
     code = f"import sys; sys.path[:] = {sys.path!r}; import {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
