@@ -200,7 +200,7 @@ def _pods_named(name: str) -> tuple[Manifest, ...]:
 
 
 class Network(ApiModel):
-    """The fence around an experiment's pods. Peers and rules are written as in a NetworkPolicy."""
+    """The fence around an experiment's pods. Peers and rules are written as in a NetworkPolicy; no peers: anyone."""
 
     enabled: bool = True
     """Whether experiments get a NetworkPolicy."""
@@ -211,7 +211,7 @@ class Network(ApiModel):
     prometheus: Many[Manifest] = _pods_named("prometheus")
     """Peers that may read metrics."""
     api_server: Many[Manifest] = ()
-    """Peers that the autoscaler may reach on ports 443 and 6443; empty: any address."""
+    """Peers that the autoscaler may reach on ports 443 and 6443."""
     storage_ports: Many[Port] = (443,)
     """TCP ports that all pods may reach anywhere, for object storage."""
     egress: Many[Manifest] = ()
