@@ -16,7 +16,7 @@ from scaling_api.v1alpha1.status import ExperimentStatus
 from scaling_api.v1alpha1.trial import TrialRecord
 from scaling_operator.fitting import AnalysisAnswer
 from scaling_operator.planning import PlanAnswer
-from scaling_operator.settings import Settings
+from scaling_operator.settings import AccessMode, Settings
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,8 @@ class ClaimSeen:
     phase: str
     """Pending, Bound or Lost."""
     is_deleting: bool = False
+    mode: AccessMode | None = None
+    """How many nodes may mount it, where that is known."""
 
 
 @dataclass(frozen=True)

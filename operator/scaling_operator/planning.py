@@ -34,6 +34,7 @@ class PlanRequest:
             task=spec.task.model_dump(mode="json"),
             sweep=spec.sweep.model_dump(mode="json"),
             training=spec.training.model_dump(mode="json"),
+            laws=[(law.form, law.features) for law in spec.laws],
             corpus=self.corpus_fingerprint,
             lanes=self.lanes,
             pools=[pool.model_dump(mode="json") for pool in self.pools],

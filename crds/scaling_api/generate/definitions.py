@@ -20,19 +20,17 @@ _ROOT_FIELDS = {
 def experiment_definition() -> Manifest:
     """Return the CustomResourceDefinition of ScalingExperiment."""
     columns = [
-        _column("Done", "integer", ".status.trials.succeeded", "Trials that have a result."),
-        _column("Trials", "integer", ".status.plan.trials", "Trials in all."),
-        _column("Loss", "number", ".status.bestLoss", "Lowest loss so far, in nats."),
-        _column("Alpha", "number", _coefficient("alpha"), "Exponent of N in the first law."),
-        _column("Beta", "number", _coefficient("beta"), "Exponent of D in the first law."),
-        _column("FLOPs", "number", ".status.spent.trainingFlops", "Training FLOPs spent by all attempts."),
+        _column("Trials", "string", ".status.summary.trials", "Finished trials of all."),
+        _column("Loss", "string", ".status.summary.loss", "Lowest loss so far, in nats."),
+        _column("Law", "string", ".status.summary.law", "Exponents of the first law, with confidence limits."),
+        _column("Spent", "string", ".status.summary.spent", "Training FLOPs, accelerator-hours and cost so far."),
         _column("Fitted", "string", _condition("Fitted"), "Whether the laws could be fitted."),
         _column("Complete", "string", _condition("Complete"), "Whether all is done."),
         _column("Age", "date", ".metadata.creationTimestamp", "Time since it was created."),
-        _column("Cost", "number", ".status.spent.cost", "Money spent, where pools have a price.", wide=True),
+        _column("Cluster", "string", _condition("ClusterReady", "reason"), "Where its cluster stands.", wide=True),
         _column("Failed", "integer", ".status.trials.failed", "Trials given up after their retries.", wide=True),
         _column("Suspended", "string", _condition("Suspended"), "Whether it stands still.", wide=True),
-        _column("Why", "string", _condition("Fitted", "reason"), "Why the laws are as they are.", wide=True),
+        _column("Why", "string", _condition("Complete", "reason"), "What it is at, or how it ended.", wide=True),
     ]
     return _definition(
         ScalingExperiment,
@@ -40,6 +38,7 @@ def experiment_definition() -> Manifest:
         plural="scalingexperiments",
         short=["se", "scalingexp"],
         categories=["all", "scaling"],
+        has_status=True,
     )
 
 
@@ -57,11 +56,20 @@ def trial_definition() -> Manifest:
         _column("Seed", "integer", ".spec.seed", "Of initial weights and data order.", wide=True),
         _column("Attempts", "integer", ".status.attempts", "Attempts so far.", wide=True),
     ]
-    return _definition(ScalingTrial, columns, plural="scalingtrials", short=["strial"], categories=["scaling"])
+    # One write a change of state: a status subresource would take two, and the operator alone writes either part.
+    return _definition(
+        ScalingTrial, columns, plural="scalingtrials", short=["strial"], categories=["scaling"], has_status=False
+    )
 
 
 def _definition(
-    model: type[BaseModel], columns: list[Manifest], *, plural: str, short: list[str], categories: list[str]
+    model: type[BaseModel],
+    columns: list[Manifest],
+    *,
+    plural: str,
+    short: list[str],
+    categories: list[str],
+    has_status: bool,
 ) -> Manifest:
     kind = model.__name__
     names = {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower(), "shortNames": short}
@@ -70,7 +78,7 @@ def _definition(
         "served": True,
         "storage": True,
         "schema": {"openAPIV3Schema": _root_schema(model)},
-        "subresources": {"status": {}},
+        **({"subresources": {"status": {}}} if has_status else {}),
         "additionalPrinterColumns": columns,
     }
     return {
@@ -96,10 +104,6 @@ def _root_schema(model: type[BaseModel]) -> Schema:
 def _column(name: str, kind: str, path: str, description: str, *, wide: bool = False) -> Manifest:
     priority = {"priority": 1} if wide else {}
     return {"name": name, "type": kind, "jsonPath": path, "description": description, **priority}
-
-
-def _coefficient(name: str) -> str:
-    return f'.status.laws[0].coefficients[?(@.name=="{name}")].value'
 
 
 def _condition(kind: str, field: str = "status") -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from scaling_api.rules import UniqueBy
-from scaling_api.v1alpha1.base import ApiModel, Choice, Int, Many, Time
+from scaling_api.v1alpha1.base import ApiModel, Choice, Int, Many, Sha256, Time
 
 Sentence = Annotated[str, Field(max_length=1024)]
 Name = Annotated[str, Field(max_length=63)]
@@ -81,7 +81,7 @@ class Spent(ApiModel):
     training_flops: Annotated[float, Field(ge=0)] = 0.0
     """FLOPs."""
     accelerator_seconds: Annotated[float, Field(ge=0)] = 0.0
-    """Accelerator-seconds, idle ones too."""
+    """Accelerator-seconds of workers' pods from start to end, idle ones too; core-seconds of pools without any."""
     cost: Annotated[float, Field(ge=0)] | None = None
     """Money, where pools have a price."""
 
@@ -178,12 +178,52 @@ class Answer(ApiModel):
 
 
 class RayJobStatus(ApiModel):
-    """The RayJob in use."""
+    """The RayJob in use, or the last one. Written before the RayJob is created, so that no number is used twice."""
 
     name: Name
-    """Its name."""
+    """Its name: the experiment's and its number."""
     attempt: Annotated[Int, Field(ge=0)]
-    """Its number, k."""
+    """Its number, k, which only grows."""
+    uid: Annotated[str, Field(max_length=63)] | None = None
+    """Its uid, once it was seen: it is not created again."""
+    execution: Sha256 | None = None
+    """Hash of the part of spec.execution that it was made of. Another one takes another RayJob."""
+    is_replay: bool = False
+    """Without workers: its driver only serves rows that an ended one has left in storage."""
+    failures: Annotated[Int, Field(ge=0)] = 0
+    """RayJobs that ended too early, one after the other, since a trial finished."""
+    last_failure: Sentence | None = None
+    """How the last one of them ended."""
+    not_before: Time | None = None
+    """Created then at the earliest: after a failure, a pause that grows with their number."""
+    epoch: Annotated[str, Field(max_length=63)] | None = None
+    """The life of its driver that answered last."""
+    is_collected: bool = False
+    """Its driver rests, and every row of it has been recorded."""
+    spent_before: Spent | None = None
+    """What had been spent when it was numbered."""
+
+
+class FitStatus(ApiModel):
+    """What laws and answers were made of."""
+
+    digest: Sha256
+    """Hash of the finished trials, spec.sweep, spec.laws and spec.ask."""
+    trials: Annotated[Int, Field(ge=0)]
+    """Finished trials among them."""
+
+
+class Summary(ApiModel):
+    """The status in short, as `kubectl get` shows it. Programs read the numbers themselves."""
+
+    trials: Annotated[str, Field(max_length=63)] = ""
+    """Finished trials of all, such as 120/192."""
+    loss: Annotated[str, Field(max_length=63)] = ""
+    """Lowest loss so far in nats, rounded."""
+    law: Annotated[str, Field(max_length=256)] = ""
+    """Exponents of the first fitted law with their confidence limits, rounded."""
+    spent: Annotated[str, Field(max_length=127)] = ""
+    """Training FLOPs, accelerator-hours and cost, rounded."""
 
 
 class ExperimentStatus(ApiModel):
@@ -193,8 +233,16 @@ class ExperimentStatus(ApiModel):
     """Generation of the spec that this speaks of."""
     recipe_version: Annotated[Int, Field(ge=0)] | None = None
     """Version of the training recipe, pinned when the experiment was accepted."""
+    corpus_fingerprint: Sha256 | None = None
+    """SHA-256 of the corpus, pinned once it is known: trial ids depend on it."""
+    started_at: Time | None = None
+    """When the first RayJob was created: budget.wallTime counts from here."""
+    finished_at: Time | None = None
+    """When all was done, or given up: ttlSecondsAfterFinished counts from here."""
     conditions: Annotated[Many[Condition], Field(max_length=16), UniqueBy("type")] = ()
     """What is true of the experiment."""
+    summary: Summary = Summary()
+    """The status in short, as `kubectl get` shows it."""
     plan: PlanStatus | None = None
     """What the sweep will take."""
     trials: TrialCounts = TrialCounts()
@@ -207,5 +255,9 @@ class ExperimentStatus(ApiModel):
     """Fitted laws."""
     answers: Annotated[Many[Answer], Field(max_length=256)] = ()
     """Answers to spec.ask."""
+    fitted: FitStatus | None = None
+    """What laws and answers were made of."""
     ray_job: RayJobStatus | None = None
-    """The RayJob in use."""
+    """The RayJob in use, or the last one."""
+    left_out: Sentence | None = None
+    """What was left out to keep this status small, where something was."""

@@ -176,15 +176,15 @@ def test_task_and_training_are_immutable():
     assert "default" in fields["training"], "else leaving it out would be a way round"
 
 
-def test_both_kinds_have_names_columns_and_a_status_of_their_own():
-    for definition, plural, short in (
-        (experiment_definition(), "scalingexperiments", ["se", "scalingexp"]),
-        (trial_definition(), "scalingtrials", ["strial"]),
+def test_both_kinds_have_names_and_columns_and_an_experiment_a_status_of_its_own():
+    for definition, plural, short, subresources in (
+        (experiment_definition(), "scalingexperiments", ["se", "scalingexp"], {"status": {}}),
+        (trial_definition(), "scalingtrials", ["strial"], None),
     ):
         spec, version = definition["spec"], definition["spec"]["versions"][0]
         assert definition["metadata"]["name"] == f"{plural}.scalinglaws.dev"
         assert (spec["scope"], spec["names"]["shortNames"]) == ("Namespaced", short)
-        assert version["subresources"] == {"status": {}}
+        assert version.get("subresources") == subresources
         assert version["additionalPrinterColumns"]
 
 
