@@ -5,14 +5,17 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SHELL  := /bin/sh
 
+# What a test cluster has: api, control (with controllers) or node (runs pods).
+LEVEL  ?= control
+
 # One thread a process: tests run side by side, and results must be the same to the bit.
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow chaos verify format generate benchmarks clean
+.PHONY: help demo test slow chaos verify format generate benchmarks cluster-build cluster-up cluster-down clean
 
 help:  ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## Train, compress and fit a scaling law on this machine, about three minutes
 	$(BIN)/scaling run examples/quickstart.yaml --out results/quickstart
@@ -45,6 +48,15 @@ benchmarks: $(READY)  ## Measure side by side with what one would use instead
 	$(BIN)/python benchmarks/laws/side_by_side.py
 	$(BIN)/python benchmarks/executor/overhead.py
 	$(BIN)/python benchmarks/trainer/throughput.py
+
+cluster-build: $(READY)  ## Build the programs of a test cluster of LEVEL=api|control|node
+	@$(BIN)/python tests/cluster build $(LEVEL) >/dev/null
+
+cluster-up: $(READY)  ## Boot a throwaway Kubernetes of LEVEL=api|control|node and print its KUBECONFIG
+	@$(BIN)/python tests/cluster up --level $(LEVEL)
+
+cluster-down: $(READY)  ## Take it down; nothing stays
+	@$(BIN)/python tests/cluster down
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,68 @@
+"""The control groups that a node's pods live in: `/sys/fs/cgroup/[controller/]scaling-cluster-<keeper>`.
+
+The keeper's identity is in the name, so that what a killed cluster has left can be told from what another one uses.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from throwaway.processes import lives
+
+ROOT: Final = Path("/sys/fs/cgroup")
+PREFIX: Final = "scaling-cluster-"
+
+
+def is_version_2() -> bool:
+    """Return whether the machine has the one hierarchy of cgroup v2 instead of one for each controller."""
+    return (ROOT / "cgroup.controllers").exists()
+
+
+def hierarchies() -> tuple[Path, ...]:
+    """Return the folders under which a group is made."""
+    if is_version_2():
+        return (ROOT,)
+    return tuple(path for path in ROOT.iterdir() if path.is_dir() and not path.is_symlink()) if ROOT.is_dir() else ()
+
+
+def make(keeper: str) -> None:
+    """Make the cluster's groups."""
+    for hierarchy in hierarchies():
+        (hierarchy / f"{PREFIX}{keeper}").mkdir(exist_ok=True)
+
+
+def remove(keeper: str) -> None:
+    """Remove the cluster's groups and all groups in them; their processes have ended."""
+    for hierarchy in hierarchies():
+        remove_tree(hierarchy / f"{PREFIX}{keeper}")
+
+
+def sweep() -> None:
+    """Remove the groups of clusters whose keeper is gone."""
+    for keeper in {keeper for keeper in keepers() if not lives(keeper)}:
+        remove(keeper)
+
+
+def keepers() -> Iterator[str]:
+    for hierarchy in hierarchies():
+        yield from (path.name.removeprefix(PREFIX) for path in hierarchy.glob(f"{PREFIX}*"))
+
+
+def remove_tree(folder: Path, *, timeout_s: float = 5.0) -> None:
+    for parent, _, _ in os.walk(folder, topdown=False):
+        deadline = time.monotonic() + timeout_s
+        while not removed(Path(parent)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def removed(folder: Path) -> bool:
+    """Remove a group; False where a process in it is still on its way out."""
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,67 @@
+"""One CA, one serving certificate, one administrator's certificate, one service account key; and the kubeconfig."""
+
+import base64
+from pathlib import Path
+from typing import Final
+
+from throwaway.processes import run
+from throwaway.state import API_SERVICE_IP, NODE_IP, NODE_NAME, State, write_json
+
+OPENSSL: Final = f"""\
+[req]
+distinguished_name = dn
+[dn]
+[ca]
+basicConstraints = critical, CA:true
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+[leaf]
+basicConstraints = critical, CA:false
+keyUsage = critical, digitalSignature
+extendedKeyUsage = serverAuth, clientAuth
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+subjectAltName = IP:127.0.0.1, IP:{NODE_IP}, IP:{API_SERVICE_IP}, DNS:localhost, DNS:{NODE_NAME}, \
+DNS:kubernetes, DNS:kubernetes.default, DNS:kubernetes.default.svc, DNS:kubernetes.default.svc.cluster.local
+"""
+
+
+def make_pki(pki: Path) -> None:
+    """Write the keys and certificates."""
+    (pki / "openssl.cnf").write_text(OPENSSL)
+    signed = ("-extensions", "leaf", "-CA", str(pki / "ca.crt"), "-CAkey", str(pki / "ca.key"))
+    certificate(pki, "ca", "/CN=throwaway-ca", "-extensions", "ca")
+    certificate(pki, "server", f"/CN={NODE_NAME}", *signed)
+    # system:masters passes every authorization check. All components use it: what runs on the cluster is tested.
+    certificate(pki, "admin", "/O=system:masters/CN=admin", *signed)
+    run("openssl", "genrsa", "-out", pki / "service-account.key", "2048")
+
+
+def certificate(pki: Path, name: str, subject: str, *more: str) -> None:
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", pki / f"{name}.key")
+    run(
+        "openssl", "req", "-x509", "-config", pki / "openssl.cnf", "-days", "365", "-subj", subject,
+        *key, "-out", pki / f"{name}.crt", *more,
+    )  # fmt: skip
+
+
+def write_kubeconfig(state: State, port: int) -> None:
+    """Write the administrator's kubeconfig; the same address serves inside the node's namespaces and outside."""
+
+    def encoded(name: str) -> str:
+        return base64.b64encode((state.pki / name).read_bytes()).decode()
+
+    cluster = {"server": f"https://127.0.0.1:{port}", "certificate-authority-data": encoded("ca.crt")}
+    user = {"client-certificate-data": encoded("admin.crt"), "client-key-data": encoded("admin.key")}
+    state.kubeconfig.touch(mode=0o600)
+    write_json(
+        state.kubeconfig,
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "throwaway",
+            "clusters": [{"name": "throwaway", "cluster": cluster}],
+            "users": [{"name": "admin", "user": user}],
+            "contexts": [{"name": "throwaway", "context": {"cluster": "throwaway", "user": "admin"}}],
+        },
+    )
