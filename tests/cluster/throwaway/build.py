@@ -7,6 +7,7 @@ options. Such a folder appears at once and complete, by a rename, and is never c
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from throwaway.programs import Build, Module
 
 SIDE_BY_SIDE: Final = 2
 """Modules built at a time: go uses all cores by itself, but links on one."""
+NO_NETWORK: Final = re.compile(r"dial tcp|no such host|i/o timeout|module lookup disabled|proxyconnect")
 Say = Callable[[str], None]
 
 
@@ -73,16 +75,20 @@ def why_no_c() -> str:
     for program, package in (("gcc", "gcc libc6-dev"), ("pkg-config", "pkg-config")):
         if not shutil.which(program):
             return f"runc must be built, and {program} is not installed: apt-get install {package}"
-    if subprocess.run(["pkg-config", "--exists", "libseccomp"], check=False).returncode:
+    if not has_library("libseccomp"):
         return "runc must be built, and libseccomp's headers are not installed: apt-get install libseccomp-dev"
     return ""
+
+
+def has_library(name: str) -> bool:
+    return subprocess.run(["pkg-config", "--exists", name], check=False).returncode == 0
 
 
 def built(modules: Iterable[Module], *, say: Say = to_stderr) -> tuple[Path, ...]:
     """Return the folders of the modules' programs, all built.
 
     Raises:
-        UnavailableError: Something that building needs is not on this machine.
+        UnavailableError: Something that building needs is not on this machine, or the network is away.
         ClusterError: A build failed; the message ends with what Go said.
     """
     modules = tuple(modules)
@@ -139,5 +145,6 @@ def go(module: Module, verb: str, *arguments: str, needs_c: bool = False) -> str
     )
     if done.returncode:
         last = "\n".join(done.stderr.splitlines()[-15:])
-        raise ClusterError(f"{module.name} was not built: go {verb} said\n{last}")
+        kind = UnavailableError if NO_NETWORK.search(done.stderr) else ClusterError
+        raise kind(f"{module.name} was not built: go {verb} said\n{last}")
     return done.stdout
