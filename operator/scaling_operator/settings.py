@@ -18,6 +18,7 @@ VARIABLE: Final = "SCALING_SETTINGS"
 LARGEST_FILE_BYTES: Final = 2**20
 
 Image = Annotated[str, Field(min_length=1, max_length=512)]
+Pattern = Annotated[str, Field(min_length=1, max_length=512)]
 Port = Annotated[Int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=10**9)]
 WholeSeconds = Annotated[Int, Field(ge=1, le=10**9)]
@@ -98,14 +99,14 @@ class DefaultStorage(ApiModel):
 
 
 class Allowed(ApiModel):
-    """What an experiment may ask for. null allows everything, an empty list nothing."""
+    """What an experiment may ask for, by names in which * stands for any text; an empty list allows nothing."""
 
-    service_accounts: Many[ObjectName] | None = ()
+    service_accounts: Many[Pattern] = ()
     """ServiceAccounts that execution.serviceAccountName may name."""
-    priority_classes: Many[ObjectName] | None = None
+    priority_classes: Many[Pattern] = ("*",)
     """PriorityClasses that execution.priorityClassName may name."""
-    images: Many[Image] | None = None
-    """What execution.image must begin with."""
+    images: Many[Pattern] = ("*",)
+    """Images that execution.image may name, such as registry.example/team/*."""
     storage: bool = True
     """Whether an experiment may bring its own execution.storage."""
 
@@ -149,12 +150,12 @@ class Pods(ApiModel):
     """Further mounts of the Ray containers, as in a container."""
     env: Annotated[Many[EnvironmentVariable], Field(max_length=128), UniqueBy("name")] = ()
     """Variables of the Ray containers, such as PATH or HTTPS_PROXY. They stand above a user's."""
-    run_as_user: Annotated[Int, Field(ge=1)] | None = 10001
-    """User of the containers; null leaves it to the cluster, as OpenShift wants it."""
-    run_as_group: Annotated[Int, Field(ge=1)] | None = 10001
-    """Group of the containers."""
-    fs_group: Annotated[Int, Field(ge=1)] | None = 10001
-    """Group that volumes are handed to."""
+    run_as_user: Annotated[Int, Field(ge=0)] = 10001
+    """User of the containers; 0 leaves it to the cluster, as OpenShift wants it. Nothing runs as root."""
+    run_as_group: Annotated[Int, Field(ge=0)] = 10001
+    """Group of the containers; 0 leaves it to the cluster."""
+    fs_group: Annotated[Int, Field(ge=0)] = 10001
+    """Group that volumes are handed to; 0 leaves it to the cluster."""
 
 
 class Kueue(ApiModel):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import Final
 
 from scaling_api.problems import Problem
@@ -103,17 +104,14 @@ def _selector(labels: dict[str, str], here: str) -> Iterator[Problem]:
 
 def _names(asked: Execution, settings: Settings) -> Iterator[Problem]:
     allowed = settings.allowed
-    for field, found, choices in (
+    for field, found, patterns in (
+        ("image", asked.image, allowed.images),
         ("priorityClassName", asked.priority_class_name, allowed.priority_classes),
         ("serviceAccountName", asked.service_account_name, allowed.service_accounts),
     ):
-        if found is not None and choices is not None and found not in choices:
-            yield Problem(f"spec.execution.{field}", f"the administrator allows {_listed(choices)}, found {found}")
-    if asked.image is not None and allowed.images is not None and not asked.image.startswith(allowed.images):
-        yield Problem(
-            "spec.execution.image",
-            f"the administrator allows images that begin with {_listed(allowed.images)}, found {asked.image}",
-        )
+        if found is not None and not any(fnmatchcase(found, pattern) for pattern in patterns):
+            choices = ", ".join(patterns) or "none"
+            yield Problem(f"spec.execution.{field}", f"the administrator allows {choices}, found {found}")
 
 
 def _environment(asked: Execution, settings: Settings) -> Iterator[Problem]:
@@ -144,7 +142,3 @@ def _storage(asked: Execution, settings: Settings) -> Iterator[Problem]:
             "spec.execution.storage.uri",
             f"a pod's own files are lost with it; name a bucket, such as s3://bucket/prefix, or a claim, found {uri}",
         )
-
-
-def _listed(choices: Sequence[str]) -> str:
-    return ", ".join(choices) or "none"

@@ -9,7 +9,7 @@ def pod_security(pods: Pods) -> Manifest:
     ids = {"runAsUser": pods.run_as_user, "runAsGroup": pods.run_as_group, "fsGroup": pods.fs_group}
     return {
         "runAsNonRoot": True,
-        **{name: number for name, number in ids.items() if number is not None},
+        **{name: number for name, number in ids.items() if number},
         # A volume with a million checkpoints is not walked at each start.
         "fsGroupChangePolicy": "OnRootMismatch",
         "seccompProfile": {"type": "RuntimeDefault"},
