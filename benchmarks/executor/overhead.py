@@ -16,7 +16,7 @@ from scaling_api.v1alpha1.task import CustomTask, Task
 from scaling_api.v1alpha1.training import Training
 from scaling_api.v1alpha1.trial import ModelShape, ParameterCounts, TrialKind, TrialSpec, TrialStatus
 from scaling_trainer.context import TrialContext
-from scaling_trainer.executors.base import Outcome
+from scaling_trainer.executors.base import Orders, Outcome
 from scaling_trainer.executors.local import LocalExecutor
 from scaling_trainer.results import ResultsFolder
 
@@ -55,11 +55,10 @@ def run(trials: Sequence[TrialSpec], *, lanes: int) -> Outcome:
     experiment = ScalingExperiment(metadata=Metadata(name="overhead"), spec=ExperimentSpec(task=TASK, sweep=sweep))
     with tempfile.TemporaryDirectory() as folder:
         context = TrialContext(task=TASK, training=Training(), corpus_fingerprint="0" * 64, folder=Path(folder))
-        executor = LocalExecutor(
-            context, Execution(), lanes=lanes, run="overhead:sleep", estimate=lambda planned: planned.flops
-        )
+        executor = LocalExecutor(context, lanes=lanes, run="overhead:sleep", estimate=lambda planned: planned.flops)
+        orders = Orders(0, trials, Execution())
         with ResultsFolder.open(Path(folder), experiment) as results:
-            outcome = executor.run(trials, results=results, on_event=lambda _: None)
+            outcome = executor.run(lambda: orders, ledger=results, on_event=lambda _: None)
     assert len(outcome.records) == len(trials)
     return outcome
 

@@ -162,18 +162,20 @@ def _checked_corpus(local: LocalPlan, folder: Path) -> Sequence[str]:
 
 def _train(local: LocalPlan, results: "ResultsFolder", *, finished: frozenset[str]) -> "Outcome":
     from scaling_trainer.context import TrialContext
+    from scaling_trainer.executors.base import Orders
     from scaling_trainer.executors.local import LocalExecutor
 
     spec = local.experiment.spec
     context = TrialContext(
         task=spec.task, training=spec.training, corpus_fingerprint=local.corpus_fingerprint, folder=results.path
     )
-    executor = LocalExecutor(context, spec.execution, lanes=local.lanes)
+    orders = Orders(0, local.plan.trials, spec.execution)
+    executor = LocalExecutor(context, lanes=local.lanes, keep_open=(results.lock_descriptor,))
     sequences = spec.training.evaluation_sequences
     estimates = {trial.id: trial_seconds(trial, evaluation_sequences=sequences) for trial in local.plan.trials}
     progress = RunProgress.of(local.plan.trials, estimates, lanes=local.lanes, finished=finished)
     with shown_progress(progress) as on_event:
-        return executor.run(local.plan.trials, results=results, on_event=on_event)
+        return executor.run(lambda: orders, ledger=results, on_event=on_event)
 
 
 def _analysed(local: LocalPlan, outcome: "Outcome") -> Analysis:

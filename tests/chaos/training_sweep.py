@@ -13,6 +13,7 @@ from scaling_api.v1alpha1.training import Training
 from scaling_laws.design.plan import Plan, plan_trials
 from scaling_trainer.context import TrialContext
 from scaling_trainer.data.corpus import fingerprint
+from scaling_trainer.executors.base import Orders
 from scaling_trainer.executors.local import LocalExecutor
 from scaling_trainer.results import ResultsFolder
 
@@ -50,9 +51,10 @@ def run(folder: Path) -> bool:
         folder=folder,
         checkpoint_interval_s=0.1,
     )
-    executor = LocalExecutor(context, spec.execution, lanes=2)
+    orders = Orders(0, trials, spec.execution)
     with ResultsFolder.open(folder, experiment()) as results:
-        outcome = executor.run(trials, results=results, on_event=lambda _: None)
+        executor = LocalExecutor(context, lanes=2, keep_open=(results.lock_descriptor,))
+        outcome = executor.run(lambda: orders, ledger=results, on_event=lambda _: None)
     return len(outcome.records) == len(trials) and outcome.stopped is None
 
 

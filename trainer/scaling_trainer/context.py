@@ -1,11 +1,76 @@
 """What every trial of an experiment shares."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from scaling_api.v1alpha1.task import Task
 from scaling_api.v1alpha1.training import Training
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+class World(Protocol):
+    """The workers that train one model together, seen from one of them. The first, of rank 0, reads and writes files.
+
+    Every worker makes the same calls in the same order.
+    """
+
+    @property
+    def rank(self) -> int:
+        """Number of this worker, from 0."""
+
+    @property
+    def size(self) -> int:
+        """Workers in all."""
+
+    @property
+    def device(self) -> "torch.device":
+        """What this worker computes on."""
+
+    def shared(self, model: "torch.nn.Module") -> "torch.nn.Module":
+        """Return `model` such that its gradients are the mean over the workers'; weights become those of rank 0."""
+
+    def average(self, values: "Tensor") -> None:
+        """Make `values` their mean over the workers, in place."""
+
+    def told(self, value: object) -> object:
+        """Return what rank 0 gives, on every worker."""
+
+    def copy(self, tensors: "Iterable[Tensor]") -> None:
+        """Make each tensor what it is at rank 0, in place."""
+
+
+class _Alone:
+    """One worker, on the CPU."""
+
+    rank = 0
+    size = 1
+
+    @property
+    def device(self) -> "torch.device":
+        import torch
+
+        return torch.device("cpu")
+
+    def shared(self, model: "torch.nn.Module") -> "torch.nn.Module":
+        return model
+
+    def average(self, values: "Tensor") -> None:
+        """Leave them as they are."""
+
+    def told(self, value: object) -> object:
+        return value
+
+    def copy(self, tensors: "Iterable[Tensor]") -> None:
+        """Leave them as they are."""
+
+
+ALONE: World = _Alone()
+"""One worker."""
 
 
 def _no_report(step: int, last_step: int) -> None:
@@ -26,6 +91,8 @@ class TrialContext:
     """Seconds between checkpoints of an unfinished trial."""
     report: Callable[[int, int], None] = _no_report
     """Called now and then, at most once a second, with (step, last step)."""
+    world: World = ALONE
+    """Who trains the model, and on what."""
 
     def trial_folder(self, trial_id: str) -> Path:
         """Where a trial keeps its files."""

@@ -28,9 +28,11 @@ from pydantic import ValidationError
 
 from scaling_api.problems import problems_of
 from scaling_api.v1alpha1.experiment import ScalingExperiment
-from scaling_api.v1alpha1.trial import TrialRecord
+from scaling_api.v1alpha1.trial import TrialRecord, TrialStatus
+from scaling_trainer.checkpoint import MANIFEST, check_checkpoint
 from scaling_trainer.durable import make_folder, sync_folder, write_whole
-from scaling_trainer.errors import DISK_FULL, DiskFullError, ResultsFolderError
+from scaling_trainer.errors import DISK_FULL, CheckpointError, DiskFullError, ResultsFolderError
+from scaling_trainer.executors.base import Remains
 from scaling_trainer.journal import (
     AttemptStarted,
     Journal,
@@ -117,6 +119,38 @@ class ResultsFolder:
     def trial_folder(self, trial_id: str) -> Path:
         """Where a trial keeps its files."""
         return self.path / "trials" / trial_id
+
+    def remains(self, trial_id: str) -> Remains:
+        """Return what there is of a trial to go on from; what is damaged is removed."""
+        is_there, damaged = False, []
+        for manifest in list(self.trial_folder(trial_id).glob(f"*/{MANIFEST}")):
+            try:
+                check_checkpoint(manifest.parent)
+                is_there = True
+            except CheckpointError as error:
+                shutil.rmtree(manifest.parent)
+                damaged.append(error.fact)
+        return Remains(is_there, damaged)
+
+    def discard(self, trial_id: str, checkpoint: Path) -> bool:
+        """Remove a trial's checkpoint that an attempt could not use; False where it is usable by now."""
+        folder = self.trial_folder(trial_id) / checkpoint.name
+        try:
+            check_checkpoint(folder)
+        except CheckpointError:
+            shutil.rmtree(folder, ignore_errors=True)
+            return True
+        return False
+
+    def located(self, status: TrialStatus) -> TrialStatus:
+        """Return `status` with the checkpoint's path relative to the folder."""
+        if status.checkpoint is None:
+            return status
+        path = Path(status.checkpoint.path)
+        if not (path.is_absolute() and path.is_relative_to(self.path)):
+            return status
+        relative = path.relative_to(self.path).as_posix()
+        return status.model_copy(update={"checkpoint": status.checkpoint.model_copy(update={"path": relative})})
 
     @property
     def epoch(self) -> int:

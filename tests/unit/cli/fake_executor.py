@@ -20,6 +20,7 @@ from scaling_trainer.executors.base import (
     Event,
     LaneReplaced,
     Notice,
+    Orders,
     Outcome,
     TrialEnded,
     TrialProgress,
@@ -43,14 +44,14 @@ class Script:
     """Ids of trials that were run, over all runs."""
     lanes: int | None = None
 
-    def executor(self, context: object, execution: object, *, lanes: int) -> "Script":
+    def executor(self, context: object, *, lanes: int, keep_open: Sequence[int]) -> "Script":
         """Stand in for the executor's class."""
         self.lanes = lanes
         return self
 
-    def run(self, trials: Sequence[TrialSpec], *, results: ResultsFolder, on_event: Callable[[Event], None]) -> Outcome:
+    def run(self, orders: Callable[[], Orders], *, ledger: ResultsFolder, on_event: Callable[[Event], None]) -> Outcome:
         """Run the trials, as far as the script lets it."""
-        done = 0
+        trials, results, done = orders().trials, ledger, 0
         on_event(Notice("The run begins."))
         on_event(LaneReplaced(1, "its process was lost."))
         for trial in trials:
@@ -65,6 +66,9 @@ class Script:
         records = {id_: record for id_, record in results.records().items() if id_ in ids}
         is_interrupted = done >= self.interrupted_after and len(records) < len(ids)
         return Outcome(records, is_interrupted, self.stopped, {0: 1.0, 1: 0.98}, 12.5)
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
     def _run(self, trial: TrialSpec, results: ResultsFolder, on_event: Callable[[Event], None]) -> None:
         self.ran.append(trial.id)

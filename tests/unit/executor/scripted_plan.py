@@ -25,7 +25,7 @@ from scaling_api.v1alpha1.trial import (
     TrialStatus,
 )
 from scaling_trainer.context import TrialContext
-from scaling_trainer.executors.base import Event, Outcome
+from scaling_trainer.executors.base import Event, Orders, Outcome
 from scaling_trainer.executors.local import LocalExecutor
 from scaling_trainer.journal import AttemptEnded, AttemptStarted
 from scaling_trainer.results import ResultsFolder
@@ -117,9 +117,12 @@ class Run:
             task=task(self.scripts), training=Training(), corpus_fingerprint="0" * 64, folder=self.folder
         )
         execution = Execution(retries=self.retries, max_failed_trials=self.max_failed_trials)
-        self.executor = LocalExecutor(context, execution, lanes=self.lanes, run=self.function)
+        orders = Orders(0, self.trials, execution)
         with ResultsFolder.open(self.folder, experiment()) as results:
-            return self.executor.run(self.trials, results=results, on_event=self._tell)
+            self.executor = LocalExecutor(
+                context, lanes=self.lanes, run=self.function, keep_open=(results.lock_descriptor,)
+            )
+            return self.executor.run(lambda: orders, ledger=results, on_event=self._tell)
 
     def _tell(self, event: Event) -> None:
         self.events.append(event)

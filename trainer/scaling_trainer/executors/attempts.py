@@ -3,9 +3,8 @@
 The journal's rows come before the events that tell of them, and one sync serves all rows of a pass.
 """
 
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,14 +13,13 @@ from typing import Final
 from scaling_api.v1alpha1.execution import Execution
 from scaling_api.v1alpha1.status import TrialState
 from scaling_api.v1alpha1.trial import Failure, FailureClass, TrialRecord, TrialSpec, TrialStatus
-from scaling_trainer.checkpoint import MANIFEST, check_checkpoint
-from scaling_trainer.errors import CheckpointError
-from scaling_trainer.executors.base import AttemptFailed, Event, Notice, TrialEnded, TrialStarted
+from scaling_trainer.executors.base import AttemptFailed, Event, Ledger, Notice, Orders, TrialEnded, TrialStarted
 from scaling_trainer.executors.failures import failure
 from scaling_trainer.executors.schedule import Schedule
 from scaling_trainer.journal import AttemptEnded, AttemptStarted
-from scaling_trainer.results import ResultsFolder
 
+_STARTS_CHILDREN: Final = frozenset({TrialState.SUCCEEDED, TrialState.CACHED})
+_PARENT_FAILED: Final = "ParentFailed"
 _STARTS_OVER: Final = "It was removed, and its trial does that work again; the numbers will be the same."
 
 
@@ -45,40 +43,51 @@ class Attempt:
 class Attempts:
     """All attempts of one run."""
 
-    def __init__(
-        self,
-        schedule: Schedule,
-        *,
-        results: ResultsFolder,
-        execution: Execution,
-        on_event: Callable[[Event], None],
-    ) -> None:
+    def __init__(self, schedule: Schedule, *, ledger: Ledger, on_event: Callable[[Event], None]) -> None:
         """Begin with no attempt running."""
         self._schedule = schedule
-        self._results = results
-        self._execution = execution
+        self._ledger = ledger
         self._on_event = on_event
-        self._known = results.records()
+        self._execution = Execution()
+        self._known: Mapping[str, TrialRecord] = {}
         self._running: dict[int, Attempt] = {}
         self._failures: Counter[tuple[str, FailureClass]] = Counter()
         self._repairs: Counter[Path] = Counter()
-        self._failed_trials = 0
+        self._failed_trials: set[str] = set()
         self._unpublished: list[Event] = []
 
-    def is_running(self, lane: int) -> bool:
-        """Whether the lane has an attempt."""
-        return lane in self._running
+    @property
+    def running(self) -> Mapping[int, Attempt]:
+        """The attempts that run, by lane."""
+        return self._running
 
-    def running(self, lane: int) -> Attempt:
-        """Return the lane's attempt."""
-        return self._running[lane]
+    def follow(self, orders: Orders) -> None:
+        """Make the schedule that of the orders. What runs must be in them.
 
-    def start(self, trial: TrialSpec, *, lane: int) -> None:
-        """Begin an attempt."""
-        number = self._results.attempts(trial.id) + 1
+        Raises:
+            ValueError: a trial's parent is neither in the plan nor finished.
+            RunStoppedError: too many trials have failed.
+        """
+        self._execution = orders.execution
+        self._known = self._ledger.records()
+        done = {id_ for id_, record in self._known.items() if record.status.state in _STARTS_CHILDREN}
+        self._schedule.follow(orders.trials, done=done)
+        for record in self._known.values():
+            if record.spec.id in self._schedule:
+                self._follow_record(record, retry_failed=orders.retry_failed)
+        for trial in self._schedule.given_up():
+            self._give_up_descendants(trial, "failed")
+        self._refuse_too_many(self._last_failure())
+
+    def start(self, trial: TrialSpec, *, lane: int) -> str:
+        """Begin an attempt, and return its name."""
+        number = self._ledger.attempts(trial.id) + 1
+        remains = self._ledger.remains(trial.id)
         self._running[lane] = Attempt(trial, number)
-        self._results.append(AttemptStarted(trial=trial.id, attempt=number, lane=lane, at=_now()))
-        self._unpublished.append(TrialStarted(trial, number, lane, resumed=self._has_checkpoint(trial)))
+        self._ledger.append(AttemptStarted(trial=trial.id, attempt=number, lane=lane, at=_now()))
+        self._unpublished += [Notice(f"{fact} {_STARTS_OVER}") for fact in remains.damaged]
+        self._unpublished.append(TrialStarted(trial, number, lane, resumed=remains.is_there))
+        return f"{self._ledger.epoch}-{number}"
 
     def returned(self, lane: int, status: TrialStatus, *, seconds: float) -> None:
         """End an attempt whose function returned."""
@@ -120,36 +129,27 @@ class Attempts:
         else:
             self._give_up(lane, why)
 
-    def interrupt_all(self) -> None:
-        """End every running attempt; its trial goes on from its checkpoint in the next run."""
-        for lane in list(self._running):
-            attempt = self._end(lane, TrialStatus(state=TrialState.INTERRUPTED))
-            self._schedule.put_back(attempt.trial.id)
-
-    def give_up_orphans(self, records: Mapping[str, TrialRecord]) -> None:
-        """Give up what descends from trials that diverged in earlier runs."""
-        for record in records.values():
-            if record.status.state is TrialState.DIVERGED and record.spec.id in self._schedule:
-                self._give_up_descendants(record.spec, "diverged")
+    def interrupt(self, lane: int) -> None:
+        """End a running attempt; its trial goes on from its checkpoint when it runs again."""
+        attempt = self._end(lane, TrialStatus(state=TrialState.INTERRUPTED))
+        self._schedule.put_back(attempt.trial.id)
 
     def publish(self) -> None:
         """Bring the rows of this pass to disk, then tell of them."""
-        self._results.sync()
+        self._ledger.sync()
         events, self._unpublished = self._unpublished, []
         for event in events:
             self._on_event(event)
 
-    def _has_checkpoint(self, trial: TrialSpec) -> bool:
-        """Whether an earlier attempt has left a checkpoint to go on from; a damaged one is discarded."""
-        found = False
-        for manifest in list(self._results.trial_folder(trial.id).glob(f"*/{MANIFEST}")):
-            try:
-                check_checkpoint(manifest.parent)
-                found = True
-            except CheckpointError as error:
-                shutil.rmtree(manifest.parent)
-                self._unpublished.append(Notice(f"{error.fact} {_STARTS_OVER}"))
-        return found
+    def _follow_record(self, record: TrialRecord, *, retry_failed: bool) -> None:
+        """Give up what descends from trials that diverged in earlier runs, or failed and stay so."""
+        state = record.status.state
+        if state is TrialState.DIVERGED:
+            self._give_up_descendants(record.spec, "diverged")
+        elif state is TrialState.FAILED and not retry_failed and self._schedule.is_waiting(record.spec.id):
+            self._give_up_descendants(record.spec, "failed")
+            if record.status.failure is None or record.status.failure.reason != _PARENT_FAILED:
+                self._failed_trials.add(record.spec.id)
 
     def _try_again(self, lane: int, why: Failure) -> None:
         attempt = self._end(lane, TrialStatus(state=TrialState.PENDING, failure=why))
@@ -160,27 +160,30 @@ class Attempts:
         attempt = self._end(lane, status := TrialStatus(state=TrialState.FAILED, failure=why))
         self._tell(attempt, status)
         self._give_up_descendants(attempt.trial, "failed")
-        self._failed_trials += 1
-        if self._failed_trials > self._execution.max_failed_trials:
-            raise RunStoppedError(
-                failure(
-                    FailureClass.APPLICATION,
-                    "TooManyFailedTrials",
-                    f"{self._failed_trials} trials have failed, more than execution.maxFailedTrials "
-                    f"({self._execution.max_failed_trials}) allows. The last one: {why.message}",
-                )
-            )
+        self._failed_trials.add(attempt.trial.id)
+        self._refuse_too_many(why)
+
+    def _refuse_too_many(self, last: Failure | None) -> None:
+        failed, allowed = len(self._failed_trials), self._execution.max_failed_trials
+        if failed > allowed:
+            words = f"{failed} trials have failed, more than execution.maxFailedTrials ({allowed}) allows."
+            told = f"{words} The last one: {last.message}" if last else words
+            raise RunStoppedError(failure(FailureClass.APPLICATION, "TooManyFailedTrials", told))
+
+    def _last_failure(self) -> Failure | None:
+        records = (self._known[id_] for id_ in self._failed_trials if id_ in self._known)
+        return next((record.status.failure for record in records if record.status.failure), None)
 
     def _give_up_descendants(self, trial: TrialSpec, what: str) -> None:
         why = failure(
             FailureClass.APPLICATION,
-            "ParentFailed",
+            _PARENT_FAILED,
             f"The trial was not run, because {trial.id}, which it starts from, {what}.",
         )
         for lost in self._schedule.give_up(trial.id):
             record = TrialRecord(spec=lost, status=TrialStatus(state=TrialState.FAILED, failure=why))
             if self._known.get(lost.id) != record:  # else an earlier run has said so
-                self._results.append(AttemptEnded(record=record, at=_now()))
+                self._ledger.append(AttemptEnded(record=record, at=_now()))
             self._unpublished.append(TrialEnded(record))
 
     def _repaired(self, lane: int, checkpoint: Path, why: Failure) -> bool:
@@ -190,14 +193,13 @@ class Attempts:
             False where it is neither the trial's own nor a parent's, or was discarded too often.
         """
         trial = self._running[lane].trial
-        owner = self._owner(checkpoint, (trial.id, *trial.parents))
+        owner = next((id_ for id_ in (trial.id, *trial.parents) if id_ in checkpoint.parts), None)
         self._repairs[checkpoint] += 1
         if owner is None or self._repairs[checkpoint] > self._retries(FailureClass.INFRASTRUCTURE):
             return False
         self._try_again(lane, why.model_copy(update={"failure_class": FailureClass.INFRASTRUCTURE}))
-        if _is_usable(checkpoint):  # a sibling has told before, and it is made again already
+        if not self._ledger.discard(owner, checkpoint):  # a sibling has told before, and it is made again already
             return True
-        shutil.rmtree(checkpoint, ignore_errors=True)
         what = _STARTS_OVER
         if owner != trial.id:
             self._schedule.reopen(owner)
@@ -205,15 +207,10 @@ class Attempts:
         self._unpublished.append(Notice(f"{why.message} {what}"))
         return True
 
-    def _owner(self, checkpoint: Path, candidates: Iterable[str]) -> str | None:
-        folders = {self._results.trial_folder(id_).resolve(): id_ for id_ in candidates}
-        inner = checkpoint.resolve()
-        return next((folders[folder] for folder in (inner, *inner.parents) if folder in folders), None)
-
     def _end(self, lane: int, status: TrialStatus) -> Attempt:
         """Write down how the lane's attempt ended."""
         attempt = self._running.pop(lane)
-        self._results.append(AttemptEnded(record=self._record(attempt, status), at=_now()))
+        self._ledger.append(AttemptEnded(record=self._record(attempt, status), at=_now()))
         return attempt
 
     def _tell(self, attempt: Attempt, status: TrialStatus) -> None:
@@ -229,25 +226,12 @@ class Attempts:
         self._unpublished.append(TrialEnded(self._record(attempt, status)))
 
     def _record(self, attempt: Attempt, status: TrialStatus) -> TrialRecord:
-        update: dict[str, object] = {"attempts": attempt.number}
-        if status.checkpoint is not None:
-            path = Path(status.checkpoint.path)
-            if path.is_absolute() and path.is_relative_to(self._results.path):
-                relative = path.relative_to(self._results.path)
-                update["checkpoint"] = status.checkpoint.model_copy(update={"path": relative.as_posix()})
-        return TrialRecord(spec=attempt.trial, status=status.model_copy(update=update))
+        located = self._ledger.located(status)
+        return TrialRecord(spec=attempt.trial, status=located.model_copy(update={"attempts": attempt.number}))
 
     def _retries(self, failure_class: FailureClass) -> int:
         retries = self._execution.retries
         return retries.infrastructure if failure_class is FailureClass.INFRASTRUCTURE else retries.application
-
-
-def _is_usable(checkpoint: Path) -> bool:
-    try:
-        check_checkpoint(checkpoint)
-    except CheckpointError:
-        return False
-    return True
 
 
 def _now() -> datetime:

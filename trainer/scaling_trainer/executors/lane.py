@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from scaling_api.v1alpha1.trial import TrialSpec
-from scaling_trainer.executors.messages import Message, Setup, parse_message
+from scaling_trainer.executors.messages import Message, Setup, Work, parse_message
 
 _THREAD_VARIABLES: Final = (
     "OMP_NUM_THREADS",
@@ -62,9 +61,9 @@ class Lane:
         """The descriptor that is readable when the process has written or ended, for selectors."""
         return self._replies
 
-    def start(self, trial: TrialSpec) -> None:
+    def start(self, work: Work) -> None:
         """Send a trial to run; a process that has ended never answers."""
-        self._send(trial.model_dump_json())
+        self._send(work.model_dump_json())
 
     def messages(self) -> list[Message]:
         """Return what the process has written since the last call, whole lines only."""

@@ -7,12 +7,12 @@ from pydantic import Field, TypeAdapter
 
 from scaling_api.v1alpha1.task import Task
 from scaling_api.v1alpha1.training import Training
-from scaling_api.v1alpha1.trial import Failure, TrialStatus
+from scaling_api.v1alpha1.trial import Failure, TrialSpec, TrialStatus
 from scaling_trainer.lines import Line
 
 
 class Setup(Line):
-    """The first line to a lane's process; each line after it is a TrialSpec to run."""
+    """The first line to a lane's process; each line after it is Work."""
 
     run: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
     """The function that runs a trial, as module:function."""
@@ -22,8 +22,22 @@ class Setup(Line):
     training: Training
     corpus_fingerprint: str
     folder: Path
-    """The results folder."""
+    """The results folder; with a store, a scratch folder of the lane's machine, made where it does not exist."""
+    store: str | None = None
+    """URI or path of the storage that checkpoints come from and go to; without it they stay in the folder."""
     checkpoint_interval_s: float
+    accelerator: str | None = None
+    """Kubernetes resource that the lane computes on; without it, the CPU."""
+    cpu_fallback: bool = False
+    """Compute on the CPU where the accelerator is missing."""
+
+
+class Work(Line):
+    """One attempt at a trial."""
+
+    trial: TrialSpec
+    attempt: str
+    """A name that no other attempt at the trial has, over all epochs."""
 
 
 class Ready(Line):
@@ -63,10 +77,17 @@ class Raised(Line):
     """The checkpoint that could not be used, where that is why."""
 
 
-Message: TypeAlias = Ready | Unusable | Progress | Returned | Raised
+class Lost(Line):
+    """The lane is no more; said by the one who looks after it."""
+
+    type: Literal["lost"] = "lost"
+    failure: Failure
+
+
+Message: TypeAlias = Ready | Unusable | Progress | Returned | Raised | Lost
 _MESSAGE: Final[TypeAdapter[Message]] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
 
 
-def parse_message(line: bytes) -> Message:
+def parse_message(line: bytes | str) -> Message:
     """Return the message that a lane's process wrote."""
     return _MESSAGE.validate_json(line)

@@ -4,9 +4,7 @@ Started by `lane.py` as `python -m scaling_trainer.executors.worker REPLIES PARE
 to write to and PARENT the process to die with.
 """
 
-import contextlib
 import ctypes
-import importlib
 import os
 import queue
 import signal
@@ -14,19 +12,14 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
-from scaling_api.v1alpha1.trial import Failure, FailureClass, TrialSpec, TrialStatus
-from scaling_trainer.context import TrialContext
-from scaling_trainer.errors import CheckpointError
-from scaling_trainer.executors.failures import failure, failure_of_error
-from scaling_trainer.executors.messages import Message, Progress, Raised, Ready, Returned, Setup, Unusable
+from scaling_trainer.executors.attempt import imported, missing_accelerator, run_attempt, unusable
+from scaling_trainer.executors.messages import Lost, Message, Progress, Ready, Setup, Unusable, Work
 
 _PR_SET_PDEATHSIG: Final = 1
 _PROGRESS_INTERVAL_S: Final = 0.2
-
-RunTrial = Callable[[TrialSpec, TrialContext], TrialStatus]
 
 
 def main() -> None:
@@ -37,38 +30,18 @@ def main() -> None:
     lines = _lines()
     setup = Setup.model_validate_json(next(lines))
     try:
-        run = _imported(setup)
+        run = imported(setup)
     except Exception as error:
         traceback.print_exc()
-        _send(replies, Unusable(failure=_unusable(setup.run, error)))
+        _send(replies, Unusable(failure=unusable(setup.run, error)))
+        return
+    if (missing := missing_accelerator(setup)) is not None:
+        _send(replies, Lost(failure=missing))
         return
     _send(replies, Ready())
     for line in lines:
-        _send(replies, _attempt(run, TrialSpec.model_validate_json(line), setup=setup, replies=replies))
-
-
-def _attempt(run: RunTrial, trial: TrialSpec, *, setup: Setup, replies: int) -> Message:
-    context = TrialContext(
-        task=setup.task,
-        training=setup.training,
-        corpus_fingerprint=setup.corpus_fingerprint,
-        folder=setup.folder,
-        checkpoint_interval_s=setup.checkpoint_interval_s,
-        report=_Reporter(replies),
-    )
-    try:
-        return Returned(status=_checked(run(trial, context)))
-    except BaseException as error:  # SystemExit and KeyboardInterrupt of a trial are its failures too
-        _print_traceback(trial, error)
-        checkpoint = error.folder if isinstance(error, CheckpointError) else None
-        return Raised(failure=failure_of_error(error, folder=setup.folder), checkpoint=checkpoint)
-
-
-def _checked(status: object) -> TrialStatus:
-    """Return `status`, validated again: a function may have changed it, or put NaN into it, behind the model's back."""
-    if not isinstance(status, TrialStatus):
-        raise TypeError(f"a trial's function must return a TrialStatus, not {type(status).__name__}")
-    return TrialStatus.model_validate(status.model_dump())
+        work = Work.model_validate_json(line)
+        _send(replies, run_attempt(run, work, setup=setup, report=_Reporter(replies)))
 
 
 class _Reporter:
@@ -83,22 +56,6 @@ class _Reporter:
         if now >= self._next_s:
             self._next_s = now + _PROGRESS_INTERVAL_S
             _send(self._replies, Progress(step=step, last_step=last_step))
-
-
-def _imported(setup: Setup) -> RunTrial:
-    module, _, function = setup.run.partition(":")
-    run: RunTrial = getattr(importlib.import_module(module), function)
-    if "torch" in sys.modules:  # the environment's thread counts do not reach every backend
-        sys.modules["torch"].set_num_threads(setup.threads)
-    return run
-
-
-def _unusable(run: str, error: Exception) -> Failure:
-    hint = (
-        "Install the trainer's dependencies: the package's extra `trainer`." if isinstance(error, ImportError) else ""
-    )
-    message = f"{run}, which runs trials, cannot be imported: {type(error).__name__}: {error}. {hint}".strip()
-    return failure(FailureClass.CONFIGURATION, "TrainerUnavailable", message)
 
 
 def _send(replies: int, message: Message) -> None:
@@ -135,12 +92,6 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:  # it ended before the call above
             os._exit(1)
-
-
-def _print_traceback(trial: TrialSpec, error: BaseException) -> None:
-    with contextlib.suppress(Exception):  # an exception that cannot be shown, or a log on a full disk
-        sys.stderr.write(f"trial {trial.id}:\n")
-        traceback.print_exception(error)
 
 
 if __name__ == "__main__":
