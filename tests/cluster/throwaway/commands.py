@@ -13,7 +13,9 @@ import argparse
 import os
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from throwaway.build import built
 from throwaway.cluster import Cluster, cluster_of
@@ -25,10 +27,17 @@ from throwaway.programs import ALL, LEVELS, modules_of
 from throwaway.state import State, default_folder
 from throwaway.supervise import supervise
 
+Run = Callable[[argparse.Namespace], int]
+Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
 
 def main() -> None:
     """Do what the command line says, and exit."""
-    given = parser().parse_args()
+    top = parser()
+    given, words = top.parse_known_args()
+    if words and given.run not in (run_kubectl, run_inside):
+        top.error(f"unknown words: {' '.join(words)}")
+    given.words = words[1:] if words[:1] == ["--"] else words
     try:
         sys.exit(given.run(given))
     except ClusterError as error:
@@ -46,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_verbs(verbs: Verbs) -> None:
     up = verb(verbs, "up", run_up)
     up.add_argument("--level", choices=LEVELS, default="control")
     up.add_argument("--image", type=Path, action="append", default=[], help="an image archive to load")
@@ -54,8 +63,8 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     build = verb(verbs, "build", run_build)
     build.add_argument("level", choices=LEVELS)
     build.add_argument("modules", nargs="*", choices=[*ALL, []], metavar="MODULE")
-    verb(verbs, "kubectl", run_kubectl).add_argument("words", nargs=argparse.REMAINDER)
-    verb(verbs, "inside", run_inside).add_argument("words", nargs=argparse.REMAINDER)
+    verb(verbs, "kubectl", run_kubectl, takes_words=True)
+    verb(verbs, "inside", run_inside, takes_words=True)
     packing = verb(verbs, "pack", run_pack)
     packing.add_argument("root", type=Path)
     packing.add_argument("name")
@@ -63,7 +72,7 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     verb(verbs, "load", run_load).add_argument("archive", type=Path)
 
 
-def add_inner_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_inner_verbs(verbs: Verbs) -> None:
     """Add those that the tool starts by itself."""
     keeping, supervising = verb(verbs, "keep", run_keep), verb(verbs, "supervise", run_supervise)
     for inner in (keeping, supervising):
@@ -74,10 +83,9 @@ def add_inner_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]"
     supervising.add_argument("--listen-fd", type=int, required=True)
 
 
-def verb(
-    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, run: object
-) -> argparse.ArgumentParser:
-    made = verbs.add_parser(name)
+def verb(verbs: Verbs, name: str, run: Run, *, takes_words: bool = False) -> argparse.ArgumentParser:
+    """Add a verb; one that takes words hands what it does not know, --help too, to another program."""
+    made = verbs.add_parser(name, add_help=not takes_words, allow_abbrev=not takes_words)
     made.set_defaults(run=run)
     made.add_argument("--state", type=Path, default=default_folder(), help="folder of the cluster [%(default)s]")
     return made
@@ -119,8 +127,7 @@ def run_kubectl(given: argparse.Namespace) -> int:
 
 
 def run_inside(given: argparse.Namespace) -> int:
-    words = given.words[1:] if given.words[:1] == ["--"] else given.words
-    return existing(given).inside(*words).returncode
+    return existing(given).inside(*given.words).returncode
 
 
 def run_pack(given: argparse.Namespace) -> int:
