@@ -40,6 +40,8 @@ def failure_of_error(error: BaseException, *, folder: Path) -> Failure:
         return failure(FailureClass.CONFIGURATION, "DiskFull", str(DiskFullError.at(folder)))
     if getattr(error, "is_configuration", False):
         return failure(FailureClass.CONFIGURATION, _name(error), str(error))
+    if getattr(error, "is_infrastructure", False):
+        return failure(FailureClass.INFRASTRUCTURE, _name(error), str(error))
     if isinstance(error, CheckpointError):
         return failure(FailureClass.APPLICATION, _name(error), error.fact)
     if isinstance(error, MemoryError):

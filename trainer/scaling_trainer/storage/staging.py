@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from scaling_api.v1alpha1.status import TrialState
 from scaling_api.v1alpha1.trial import Checkpoint, TrialSpec, TrialStatus
@@ -23,6 +23,8 @@ from scaling_trainer.errors import CheckpointCorruptError, CheckpointError, Chec
 from scaling_trainer.storage.cache import ParentCache
 from scaling_trainer.storage.snapshots import SnapshotKeeper
 from scaling_trainer.storage.store import PROGRESS, Committed, Found, Store
+
+FINAL: Final = "final"
 
 RunTrial: TypeAlias = Callable[[TrialSpec, TrialContext], TrialStatus]
 
@@ -116,7 +118,7 @@ def _bring_parent(
     missing = CheckpointCorruptError if found else CheckpointMissingError
     what = "what storage has of it is damaged" if found else "storage has no result of it"
     raise missing(
-        context.trial_folder(parent),
+        context.trial_folder(parent) / FINAL,
         f"The trial {parent}, which this one starts from, left no checkpoint that can be used: {what}.",
         remedy="That trial is run again, to the same numbers.",
     )
