@@ -10,9 +10,10 @@ from scaling_cli.errors import CommandError
 from scaling_cli.tables.columns import parse_columns
 from scaling_cli.tables.points import TableOptions, TablePoints, read_points
 from scaling_cli.tables.sources import open_rows
+from scaling_cli.tables.where import as_number
 from scaling_laws.answers import backtests, compute_optimal, reach_of
 from scaling_laws.answers.surface import has_surface
-from scaling_laws.fit import fit_law
+from scaling_laws.fit.fit_law import default_objective, fit_law
 from scaling_laws.fit.options import IntervalOptions, Loss, Objective
 from scaling_laws.forms import form_named
 from scaling_laws.law import Certificate, Finding, Law, LawRefusedError
@@ -32,12 +33,13 @@ class FitRequest:
     table: str
     form: str
     columns: str = ""
-    loss: str = "log-huber"
+    loss: str | None = None
     delta: float = 1e-3
     draws: int = 1000
     level: float = 0.95
     seed: int = 0
     features: tuple[str, ...] = ()
+    fixed: str = ""
     where: tuple[str, ...] = ()
     drop_invalid: bool = False
     parameters: str = "matmul"
@@ -67,19 +69,38 @@ def fit_table(request: FitRequest) -> FitReport:
     if request.form == "Joint":  # analysis.JOINT, which is slow to import
         raise CommandError("Joint pairs compressed models with their controls: name it in an experiment's spec.laws.")
     try:
-        form_named(request.form)
-        objective = Objective(loss=cast(Loss, request.loss), delta=request.delta)
+        loss = request.loss or default_objective(form_named(request.form)).loss
+        objective = Objective(loss=cast(Loss, loss), delta=request.delta)
         intervals = IntervalOptions(draws=request.draws, level=request.level, seed=request.seed)
     except ValueError as error:
         raise CommandError(str(error)) from None
     table = _read(request)
     try:
-        law = fit_law(table.points, request.form, objective=objective, intervals=intervals, features=table.features)
+        law = fit_law(
+            table.points,
+            request.form,
+            objective=objective,
+            intervals=intervals,
+            features=table.features,
+            fixed=_fixed(request.fixed),
+        )
         return FitReport(law, table, _answers(law, table, request, objective))
     except LawRefusedError:
         raise
     except ValueError as error:
         raise CommandError(f"{request.table}: {error}") from None
+
+
+def _fixed(text: str) -> dict[str, float]:
+    """Return the values that `E=1.7,alpha=0.35` writes."""
+    values: dict[str, float] = {}
+    for part in (part for part in text.split(",") if part.strip()):
+        name, _, number = (piece.strip() for piece in part.partition("="))
+        value = as_number(number)
+        if not name or value is None:
+            raise CommandError(f"--fix: cannot read {part.strip()!r}; write it as E=1.7,alpha=0.35.")
+        values[name] = value
+    return values
 
 
 def _read(request: FitRequest) -> TablePoints:
@@ -118,6 +139,7 @@ def _reach(points: Points, request: FitRequest, objective: Objective) -> "Reach"
         fit_law,
         form=request.form,
         objective=objective,
+        fixed=_fixed(request.fixed),
         intervals=IntervalOptions(draws=0, level=request.level),
     )
     return reach_of(points, backtests(points, refit, level=request.level))

@@ -17,12 +17,11 @@ from scaling_laws.exclusions import exclusions, missingness
 from scaling_laws.fit import IntervalOptions, fit_law, form_names
 from scaling_laws.law import Finding, FindingCode, Law, LawRefusedError
 from scaling_laws.penalties import PenaltyFit, PipelineLaw, fit_pipelines
-from scaling_laws.points import Points
+from scaling_laws.points import Points, flops_column
 from scaling_laws.records import (
     RESULT_FEATURES,
     PipelinePoint,
     canonical,
-    flops_column,
     pipeline_points,
     points_from_records,
     table_from_records,

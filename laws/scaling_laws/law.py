@@ -38,6 +38,8 @@ class FindingCode(StrEnum):
     """Trials are missing for reasons that have to do with their loss."""
     DENSE_ONLY = "DenseOnly"
     """The law knows dense models only, and pipelines were swept."""
+    CHOSEN = "Chosen"
+    """Of several formulas the law has the one that predicts held-out points best."""
     INVALID_REQUEST = "InvalidRequest"
     """The law asked for names a form or a column that does not exist; the law is refused."""
 

@@ -133,30 +133,10 @@ def pipeline_points(records: Iterable[TrialRecord], *, convention: ParameterConv
     )
 
 
-def select(points: Points, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Points:
-    """Return the chosen rows of a table."""
-    return Points(
-        N=points.N[rows],
-        D=points.D[rows],
-        loss=points.loss[rows],
-        clusters=None if points.clusters is None else points.clusters[rows],
-        steps=None if points.steps is None else points.steps[rows],
-        weights=None if points.weights is None else points.weights[rows],
-        features={name: column[rows] for name, column in points.features.items()},
-    )
-
-
 def varying_features(points: Points, features: tuple[str, ...]) -> tuple[str, ...]:
     """Return the features without those of our own tables' categories that have one value only."""
     constant = {name for name in CATEGORIES if name in points.features and len(set(points.features[name].tolist())) < 2}
     return tuple(feature for feature in features if feature not in constant)
-
-
-def flops_column(points: Points) -> FloatArray:
-    """Return C of each point: the feature C where there is one, else 6 N D."""
-    if "C" in points.features:
-        return np.asarray(points.features["C"], dtype=np.float64)
-    return 6.0 * points.N * points.D
 
 
 def codes(names: Sequence[str]) -> NDArray[np.int64]:

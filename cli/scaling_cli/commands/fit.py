@@ -26,15 +26,17 @@ def fit(  # noqa: PLR0913  # one argument an option
         str, typer.Option(metavar="N=...,D=...,loss=...", help="Which column is which; else their names decide.")
     ] = "",
     loss: Annotated[
-        LossName, typer.Option(help="What is minimised, of residuals of log loss or of loss.")
-    ] = "log-huber",
+        LossName | None,
+        typer.Option(help="What is minimised, of residuals of log loss or of loss; most forms: log-huber."),
+    ] = None,
     delta: Annotated[float, typer.Option(help="Where Huber's loss turns linear.")] = 1e-3,
     bootstrap: Annotated[int, typer.Option(help="Draws behind the intervals; 0 leaves them out.")] = 1000,
     level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
     features: Annotated[
-        str, typer.Option(metavar="X,log(Y),...", help="Linear: columns; text ones become dummies.")
+        str, typer.Option(metavar="X,log(Y),...", help="Linear: columns; text ones become dummies. Mixing: shares.")
     ] = "",
+    fix: Annotated[str, typer.Option(metavar="E=1.7,...", help="Coefficients that are held at a value.")] = "",
     where: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN<VALUE", help="Keep rows that meet this; may be repeated.")
     ] = None,
@@ -58,6 +60,7 @@ def fit(  # noqa: PLR0913  # one argument an option
         level=level,
         seed=seed,
         features=tuple(part.strip() for part in features.split(",") if part.strip()),
+        fixed=fix,
         where=tuple(where or ()),
         drop_invalid=drop_invalid,
         parameters=parameters,

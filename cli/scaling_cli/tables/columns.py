@@ -25,6 +25,23 @@ _USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "weight": (),
     "steps": ("steps", "nsteps", "numsteps", "trainsteps", "trainingsteps"),
 }  # fmt: skip
+_USUAL_FEATURES: Mapping[str, tuple[str, ...]] = {
+    "U": ("unique", "uniquetokens", "nunique", "ud"),
+    "S": ("sparsity",),
+    "P": ("bits", "weightbits", "precision", "precisionbits"),
+    "G": ("granularity",),
+    "experts": ("numexperts", "nexperts", "expertcount", "nexpert"),
+    "accuracy": ("acc", "taskaccuracy", "testaccuracy", "valaccuracy"),
+    "workers": ("nworkers", "numworkers", "gpus", "ngpus", "numgpus", "worldsize", "devices"),
+    "throughput": ("tokenspersecond", "tokenspersec", "samplespersecond", "tps"),
+    "strategy": ("parallelism", "parallelstrategy"),
+    "treatment": ("dataquality", "datatreatment"),
+    "Q": ("quality", "qualityscore", "dataqualityscore"),
+    "teacher_loss": ("lossteacher", "lt"),
+    "supervised_loss": ("losssupervised", "studentsupervisedloss"),
+    "control_loss": ("losscontrol", "denseloss"),
+}
+"""Names that columns of particular forms go by, folded."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +97,7 @@ def map_columns(
     missing = [role for role in needed if role not in roles and not _is_derivable(role, roles)]
     if missing:
         raise CommandError(_missing(missing, header, roles, source=source))
-    named = {name: given.get(name, name) for name in features}
+    named = {name: given.get(name) or usual_column(name, header) or name for name in features}
     if absent := [name for name, column in named.items() if column not in header]:
         raise CommandError(
             f"{source}: the form uses the column{'s' * (len(absent) > 1)} {', '.join(absent)}, which the table does "
@@ -90,6 +107,15 @@ def map_columns(
         if header.count(column) > 1:
             raise CommandError(f"{source}: the column {column!r} is there {header.count(column)} times; rename one.")
     return ColumnMap(roles, named)
+
+
+def usual_column(name: str, header: Sequence[str]) -> str | None:
+    """Return the column of that name, or the only one that usually means it; None where there is none."""
+    if name in header:
+        return name
+    usual = (*_USUAL_NAMES.get(name, ()), *_USUAL_FEATURES.get(name, ()))
+    candidates = [column for column in header if _fold(column) in usual]
+    return candidates[0] if len(candidates) == 1 else None
 
 
 def _role(name: str) -> str:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling_cli.errors import CommandError
-from scaling_cli.tables.columns import MEANING, ROLES, ColumnMap, map_columns
+from scaling_cli.tables.columns import MEANING, ROLES, ColumnMap, map_columns, usual_column
 from scaling_cli.tables.sources import MAX_ROWS, Row, RowSource
 from scaling_cli.tables.where import as_number, parse_condition
-from scaling_laws.forms import ExpressionForm, Form, LinearForm, form_named
+from scaling_laws.forms import ExpressionForm, Form, LinearForm, TableForm, form_named
 from scaling_laws.points import FloatArray, Points
 from scaling_laws.records import RESULT_FEATURES, codes, varying_features
 
@@ -94,6 +94,8 @@ def _mapping(header: Sequence[str], form: Form, options: TableOptions, *, name: 
         further = [base for base in bases if base not in {"N", "D"}]
     elif isinstance(form, ExpressionForm):
         needed, further = _of_expression(form, header, options.columns)
+    elif isinstance(form, TableForm):
+        needed, further = _of_table(form, header, options)
     else:
         needed = ["N", "D", "loss"]
         further = [variable for variable in form.variables if variable not in {"N", "D"}]
@@ -104,13 +106,32 @@ def _of_expression(
     form: ExpressionForm, header: Sequence[str], given: Mapping[str, str]
 ) -> tuple[list[str], list[str]]:
     """Return the roles and the further columns that an expression uses; what is no column is a coefficient."""
-    known = {*header, *given}
-    variables, _ = form.split_names(frozenset({*known, "N", "D", "C"}))
-    wanted = {*variables, form.equation.response}
+    variables, _ = form.split_names(frozenset({*header, *given, "N", "D", "C"}))
+    return _sorted_out({*variables, form.equation.response}, header, given)
+
+
+def _sorted_out(wanted: set[str], header: Sequence[str], given: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return the roles and the further columns among names; C is a column of the table, or else 6ND."""
     roles = wanted & {"N", "D", "loss"}
-    if "C" in wanted - known:
-        roles |= {"N", "D"}  # C is 6ND then
-    return sorted(roles), [name for name in sorted(wanted - {"N", "D", "loss"}) if name != "C" or "C" in known]
+    if "C" in wanted and "C" not in {*header, *given}:
+        has_both = all(name in given or usual_column(name, header) for name in ("N", "D"))
+        if has_both or not usual_column("C", header):
+            roles |= {"N", "D"}
+            wanted = wanted - {"C"}
+    return sorted(roles), sorted(wanted - {"N", "D", "loss"})
+
+
+def _of_table(form: TableForm, header: Sequence[str], options: TableOptions) -> tuple[list[str], list[str]]:
+    """Return the roles and the further columns of a form that depends on its table."""
+    given = options.columns
+    named = options.features or tuple(name for name in header if form.prefix and name.startswith(form.prefix))
+    uses = [name for name in form.uses if name in given or usual_column(name, header)]
+    return _sorted_out({*form.roles, *form.columns, *named, *uses, *_defaults(form, named)}, header, given)
+
+
+def _defaults(form: TableForm, named: Sequence[str]) -> tuple[str, ...]:
+    """Return the variable of a form whose features are none but may be one: compute."""
+    return ("C",) if form.takes_features and not form.prefix and not named else ()
 
 
 def _present(defaults: Sequence[str], header: Sequence[str], given: Mapping[str, str]) -> list[str]:
@@ -192,7 +213,12 @@ def _columns(mapping: ColumnMap) -> dict[str, _Column]:
         for role, column in mapping.roles.items()
         if not (role == "C" and "N" in mapping.roles and "D" in mapping.roles)  # C serves only to derive one of them
     }
-    return columns | {name: _Column(column, False, False, []) for name, column in mapping.features.items()}
+    return columns | {_key(name): _Column(column, False, False, []) for name, column in mapping.features.items()}
+
+
+def _key(feature: str) -> str:
+    """Return the key of a feature among columns; C may be a role, from which D is derived, and a feature as well."""
+    return f"feature {feature}"
 
 
 def _limited(rows: Iterator[Row], *, name: str) -> Iterator[Row]:
@@ -218,7 +244,7 @@ def _points(columns: Mapping[str, _Column], mapping: ColumnMap, notes: list[str]
     numbers = {role: np.array(columns[role].cells) for role in columns if role in ROLES and role != "cluster"}
     _derive(numbers, mapping.roles, notes)
     rows = len(next(iter(columns.values())).cells)
-    features = {f: _feature(columns[f], name=name) for f in mapping.features}
+    features = {f: _feature(columns[_key(f)], name=name) for f in mapping.features}
     clusters = codes([str(cell) for cell in columns["cluster"].cells]) if "cluster" in columns else None
     # A linear law of other columns needs neither N nor D; an expression may predict another column than the loss.
     ones = np.ones(rows)

@@ -15,8 +15,7 @@ from scipy.special import stdtrit
 from scaling_laws.answers.surface import surface_draws, surface_of
 from scaling_laws.answers.values import percentiles
 from scaling_laws.law import Finding, FindingCode, Law, LawRefusedError
-from scaling_laws.points import FloatArray, Points
-from scaling_laws.records import flops_column, select
+from scaling_laws.points import FloatArray, Points, flops_column, select
 
 COMPUTE_FACTORS = (4.0, 10.0)
 SIZE_FACTOR = 2.0

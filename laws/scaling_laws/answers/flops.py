@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling_laws.points import FloatArray, Points
-from scaling_laws.records import flops_column
+from scaling_laws.points import FloatArray, Points, flops_column
 
 
 @dataclass(frozen=True)

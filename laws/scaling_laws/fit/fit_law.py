@@ -1,27 +1,34 @@
 """The one way in: points and a form, out comes a law or a refusal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
 
 from scaling_laws.fit.checks import check_points
+from scaling_laws.fit.compound.fit import fit_compound
+from scaling_laws.fit.compound.request import CompoundRequest
 from scaling_laws.fit.expression.fit import fit_expression
 from scaling_laws.fit.linear import fit_linear
 from scaling_laws.fit.log_sum_exp import fit_log_sum_exp
 from scaling_laws.fit.options import IntervalOptions, Objective
-from scaling_laws.forms import ExpressionForm, Form, LinearForm, form_named
+from scaling_laws.forms import ExpressionForm, Form, LinearForm, LogSumExpForm, TableForm, form_named
 from scaling_laws.law import Law
 from scaling_laws.points import Points
 
-DEFAULT_OBJECTIVE = Objective()
 DEFAULT_INTERVALS = IntervalOptions()
+NOTHING_FIXED: Mapping[str, float] = MappingProxyType({})
 
 
 def fit_law(
     points: Points,
     form: str | Form = "Chinchilla",
     *,
-    objective: Objective = DEFAULT_OBJECTIVE,
+    objective: Objective | None = None,
     intervals: IntervalOptions = DEFAULT_INTERVALS,
     features: Sequence[str] = (),
+    fixed: Mapping[str, float] = NOTHING_FIXED,
 ) -> Law:
     """Fit a form to points.
 
@@ -31,9 +38,12 @@ def fit_law(
         points: N, D and loss, positive and finite, and what else the form uses.
         form: one of `form_names()`, an expression such as `loss = E + A*N^-alpha` whose names are columns of the points
             or else coefficients, or a form.
-        objective: what is minimised; Linear is least squares and takes only the default or mse.
+        objective: what is minimised, by default what the form is usually fitted by (log-huber for most); Linear is
+            least squares and takes only mse.
         intervals: how standard errors and limits are made.
-        features: Linear only: its columns, such as "log(N)", "D" or a name in `points.features`.
+        features: for forms that take them, the columns that they use: of Linear such as "log(N)", "D" or a name in
+            `points.features`, of Mixing the domains' shares, of BNSL its variable.
+        fixed: coefficients that are not fitted, with their values.
 
     Raises:
         LawRefusedError: the points cannot carry the law; its finding says why.
@@ -41,10 +51,39 @@ def fit_law(
     """
     declared = form_named(form) if isinstance(form, str) else form
     check_points(points)
+    named, known = tuple(features), _checked(fixed)
     if isinstance(declared, LinearForm):
-        return fit_linear(points, declared, objective=objective, intervals=intervals, features=tuple(features))
-    if features:
-        raise ValueError(f"{declared.name} has its own variables and takes no features; only Linear does.")
+        if known:
+            raise ValueError("Linear fits all of its coefficients; leave out the feature of one that is known.")
+        return fit_linear(points, declared, objective=objective or Objective(), intervals=intervals, features=named)
+    if named and not (isinstance(declared, TableForm) and declared.takes_features):
+        raise ValueError(
+            f"{declared.name} has its own variables and takes no features; only Linear, Mixing and BNSL do."
+        )
+    loss = objective or default_objective(declared)
+    if isinstance(declared, TableForm):
+        return fit_compound(points, CompoundRequest(declared, loss, intervals, named, known))
     if isinstance(declared, ExpressionForm):
-        return fit_expression(points, declared, objective=objective, intervals=intervals)
-    return fit_log_sum_exp(points, declared, objective=objective, intervals=intervals)
+        declared = replace(declared, fixed={**declared.fixed, **known}) if known else declared
+        return fit_expression(points, declared, objective=loss, intervals=intervals)
+    return fit_log_sum_exp(points, _with_fixed(declared, known), objective=loss, intervals=intervals)
+
+
+def default_objective(form: Form) -> Objective:
+    """Return what a form is fitted by unless the user says otherwise."""
+    return Objective(getattr(form, "default_loss", "log-huber"))
+
+
+def _checked(fixed: Mapping[str, float]) -> dict[str, float]:
+    for name, value in fixed.items():
+        if not np.isfinite(value):
+            raise ValueError(f"The value at which {name} is held must be a finite number, not {value}.")
+    return {name: float(value) for name, value in fixed.items()}
+
+
+def _with_fixed(form: LogSumExpForm, fixed: Mapping[str, float]) -> LogSumExpForm:
+    if unknown := [name for name in fixed if name not in form.coefficients]:
+        raise ValueError(f"{form.name} has no coefficient {unknown[0]!r}; it has {', '.join(form.coefficients)}.")
+    if negative := [name for name in fixed if name in form.amplitudes and fixed[name] <= 0]:
+        raise ValueError(f"{form.name} needs a positive {negative[0]}, not {fixed[negative[0]]:g}.")
+    return replace(form, fixed=tuple({**dict(form.fixed), **fixed}.items()))

@@ -57,4 +57,26 @@ class LinearForm:
     """Features when none are named; those that the points lack are left out."""
 
 
-Form = LogSumExpForm | LinearForm | ExpressionForm
+@dataclass(frozen=True)
+class TableForm:
+    """A form whose formula depends on the table: on its domains, treatments or groups, or on several steps of fits."""
+
+    name: str
+    """Registered name."""
+    formula: str
+    """The scheme; a fitted law has the formula that its table led to."""
+    roles: tuple[str, ...] = ("N", "D", "loss")
+    """Of N, D and loss: those that it needs."""
+    columns: tuple[str, ...] = ()
+    """Further columns that it needs."""
+    uses: tuple[str, ...] = ()
+    """Further columns that it uses where the table has them."""
+    takes_features: bool = False
+    """Whether the user may name its columns."""
+    prefix: str = ""
+    """Columns that begin with this are its features where none are named."""
+    default_loss: str = "log-huber"
+    """What is minimised unless the user says otherwise."""
+
+
+Form = LogSumExpForm | LinearForm | ExpressionForm | TableForm

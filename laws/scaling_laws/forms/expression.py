@@ -56,6 +56,8 @@ class ExpressionForm:
     """Starting values of all fitted coefficients, beside those that the fit finds by itself."""
     searches: bool = True
     """Whether the fit looks for starts by itself; without, only `starts` are used."""
+    default_loss: str = "log-huber"
+    """What is minimised unless the user says otherwise."""
 
     @property
     def equation(self) -> Equation:

@@ -5,8 +5,7 @@ import pytest
 
 from scaling_laws.answers import backtest, backtests, compute_optimal, reach_of
 from scaling_laws.law import Finding, FindingCode, LawRefusedError
-from scaling_laws.points import Points
-from scaling_laws.records import flops_column
+from scaling_laws.points import Points, flops_column
 
 
 def grid(truth, *, noise=0.003, clusters=True):

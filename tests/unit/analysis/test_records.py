@@ -8,7 +8,8 @@ from scaling_api.v1alpha1.status import TrialState
 from scaling_api.v1alpha1.trial import TrialKind
 from scaling_laws.exclusions import exclusions, missingness
 from scaling_laws.law import FindingCode
-from scaling_laws.records import canonical, pipeline_points, points_from_records, select, table_from_records
+from scaling_laws.points import select
+from scaling_laws.records import canonical, pipeline_points, points_from_records, table_from_records
 
 MATMUL = ParameterConvention.MATMUL
 

@@ -89,7 +89,7 @@ def test_an_unknown_form_lists_those_that_exist() -> None:
 
 
 def test_features_are_for_linear_laws() -> None:
-    with pytest.raises(ValueError, match="only Linear"):
+    with pytest.raises(ValueError, match="only Linear, Mixing"):
         fit_law(table(), features=("log(N)",))
 
 

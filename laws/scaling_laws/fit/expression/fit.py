@@ -16,15 +16,21 @@ from scaling_laws.points import FloatArray, Points
 
 def fit_expression(points: Points, form: ExpressionForm, *, objective: Objective, intervals: IntervalOptions) -> Law:
     """Return the form's best optimum on the points, with intervals, certificate and findings."""
+    optimum = find_expression_optimum(form, points, objective=objective)
+    return expression_law(optimum, points, objective=objective, intervals=intervals)
+
+
+def expression_law(
+    optimum: ExpressionOptimum, points: Points, *, objective: Objective, intervals: IntervalOptions
+) -> Law:
+    """Return an optimum as a law, with intervals, certificate and findings."""
     is_classical = intervals.method == IntervalMethod.LEAST_SQUARES
     if is_classical and objective.is_huber:
         raise ValueError(f"LeastSquares intervals are for mse and log-mse, not for {objective.name}.")
     if not is_classical:
         choose_method(points, intervals)
-    # Steps of a search may leave the range of floating-point numbers; such steps are refused, without a warning.
+    _refuse_too_few(optimum)
     with np.errstate(all="ignore"):
-        optimum = find_expression_optimum(form, points, objective=objective)
-        _refuse_too_few(optimum)
         made = _classical(optimum, intervals) if is_classical else make_intervals(optimum, points, intervals)
         findings = expression_findings(optimum, points, made)
     model = optimum.model

@@ -143,12 +143,12 @@ def build_expression_model(form: ExpressionForm, points: Points, *, objective: O
 
 
 def _told_apart(form: ExpressionForm, points: Points) -> tuple[NamedForm, dict[str, FloatArray], FloatArray]:
-    known = column_names(points)
+    response = form.equation.response
+    known = (*column_names(points), *(("loss",) if response != "loss" else ()))
     if absent := [name for name in form.variables if name not in known]:
         raise ValueError(f"{form.name} needs the column {absent[0]}; the points have {', '.join(known)}.")
     variables, coefficients = form.split_names(frozenset(known))
     columns = {name: numeric_column(points, name) for name in variables}
-    response = form.equation.response
     if response in variables:
         raise ValueError(f"{form.formula!r} predicts {response} from itself; only one side may name it.")
     return NamedForm(form.name, form.formula, coefficients, variables), columns, numeric_column(points, response)

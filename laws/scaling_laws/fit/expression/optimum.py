@@ -60,6 +60,12 @@ def find_expression_optimum(form: ExpressionForm, points: Points, *, objective: 
         ValueError: the form or its columns are not usable.
     """
     model = build_expression_model(form, points, objective=objective)
+    # Steps of a search may leave the range of floating-point numbers; such steps are refused, without a warning.
+    with np.errstate(all="ignore"):
+        return _find(form, model, points)
+
+
+def _find(form: ExpressionForm, model: ExpressionModel, points: Points) -> ExpressionOptimum:
     weights = np.ones(len(points)) if points.weights is None else np.asarray(points.weights, dtype=np.float64)
     optima = _descend(model, _starts(form, model, weights), weights)
     p = optima.parameters[_first_of_best(optima)]
