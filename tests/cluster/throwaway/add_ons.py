@@ -149,9 +149,5 @@ def deployment_patch(add_on: AddOn) -> list[Document]:
         {"op": "replace", "path": f"{CONTAINER}/image", "value": add_on.image},
         {"op": "add", "path": f"{CONTAINER}/imagePullPolicy", "value": "Never"},
         {"op": "remove", "path": f"{CONTAINER}/resources"},  # 100m of a core, in KubeRay's
-        {
-            "op": "replace",
-            "path": f"{CONTAINER}/readinessProbe",
-            "value": {"httpGet": add_on.ready, "periodSeconds": 1},
-        },
+        {"op": "replace", "path": f"{CONTAINER}/readinessProbe", "value": probe},
     ]
