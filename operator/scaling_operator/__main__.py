@@ -1,0 +1,36 @@
+"""`python -m scaling_operator`: run the operator until it is told to stop."""
+
+import asyncio
+import logging
+import os
+import sys
+
+from scaling_operator.run import run
+from scaling_operator.settings import SettingsError, settings_from
+
+UNUSABLE_SETTINGS = 2
+
+
+def main() -> int:
+    """Run the operator; return its exit status."""
+    try:
+        settings = settings_from(os.environ)
+    except SettingsError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - there is no log yet
+        return UNUSABLE_SETTINGS
+    logging.basicConfig(
+        level=settings.log_level.value, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("kopf").setLevel(logging.WARNING)  # it says a line for each event
+    return asyncio.run(run(settings, os.environ))
+
+
+def end(status: int) -> None:
+    """End at once: a request that hangs in a thread must not outlive the pod's grace."""
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    end(main())

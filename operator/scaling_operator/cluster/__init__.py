@@ -1,0 +1,1 @@
+"""All that touches the cluster: the API server by the official client, drivers by HTTP."""

@@ -1,0 +1,82 @@
+"""What this process remembers of an experiment between passes. All of it may be lost at any time, and is made again."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from scaling_api.problems import Problem
+from scaling_api.v1alpha1.experiment import ExperimentSpec
+from scaling_operator.cluster.driver_link import DriverLink
+from scaling_operator.cluster.seen import Key
+from scaling_operator.fitting import AnalysisAnswer
+from scaling_operator.planning import PlanAnswer
+
+
+@dataclass(frozen=True)
+class SpecRead:
+    """A spec, validated, or why it is none."""
+
+    generation: int
+    spec: ExperimentSpec | None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass
+class Study:
+    """A plan or an analysis that is being made."""
+
+    digest: str
+    task: asyncio.Task[None]
+
+
+@dataclass
+class Line:
+    """The line to a driver, and the task that listens on it."""
+
+    link: DriverLink
+    task: asyncio.Task[None]
+
+
+@dataclass
+class Recall:
+    """Of one experiment."""
+
+    uid: str
+    spec: SpecRead | None = None
+    token: str | None = None
+    """The driver's, from its Secret."""
+    line: Line | None = None
+    plan: PlanAnswer | None = None
+    analysis: AnalysisAnswer | None = None
+    planning: Study | None = None
+    analysing: Study | None = None
+
+    def forget(self) -> None:
+        """Stop all that goes on for it."""
+        for running in (self.line, self.planning, self.analysing):
+            if running is not None:
+                running.task.cancel()
+        self.line = self.planning = self.analysing = None
+
+
+@dataclass
+class Recalls:
+    """Of all experiments."""
+
+    by_key: dict[Key, Recall] = field(default_factory=dict)
+
+    def of(self, key: Key, uid: str) -> Recall:
+        """Return what is remembered of this experiment, and nothing of an earlier one of its name."""
+        found = self.by_key.get(key)
+        if found is None or found.uid != uid:
+            self.forget(key)
+            found = self.by_key[key] = Recall(uid)
+        return found
+
+    def forget(self, key: Key) -> None:
+        """The experiment is gone."""
+        if (found := self.by_key.pop(key, None)) is not None:
+            found.forget()
+
+    def in_namespace(self, namespace: str) -> list[Key]:
+        """Return the experiments of a namespace."""
+        return [key for key in self.by_key if key.namespace == namespace]
