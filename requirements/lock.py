@@ -1,10 +1,11 @@
 """Write what goes into each image, with the hash of every file: `python requirements/lock.py [NAME ...]`.
 
-pip resolves each image's needs within constraints.txt, for every Python version and machine that the image is built for,
-and says which wheels it would take; nothing is installed.
+pip resolves each image's needs within constraints.txt, for every Python version and machine that the image is built
+for, and says which wheels it would take; nothing is installed.
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -82,7 +83,7 @@ def resolve(needs: Sequence[str], *, python: str, machine: str) -> list[dict[str
 
 
 def _name(need: str) -> str:
-    return need.split(">")[0].split("=")[0].strip()
+    return re.split(r"[\s<>=]", need, maxsplit=1)[0]
 
 
 def _header(name: str) -> str:

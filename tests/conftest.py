@@ -25,6 +25,10 @@ CRDS = ("scalingexperiments", "scalingtrials")
 RUN = pytest.StashKey[int]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write golden files as they are now")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The run is known by its first process, which the others are told by xdist."""
     config.stash[RUN] = getattr(config, "workerinput", {}).get("run", os.getpid())

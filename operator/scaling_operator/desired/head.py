@@ -8,7 +8,7 @@ from scaling_operator.desired.environment import environment
 from scaling_operator.desired.labels import secret_name
 from scaling_operator.desired.manifest import Manifest
 from scaling_operator.desired.pod import pod_template, ray_container
-from scaling_operator.desired.quantities import container_resources
+from scaling_operator.desired.quantities import control_resources
 from scaling_operator.desired.request import ClusterRequest
 from scaling_operator.desired.security import container_security
 from scaling_operator.desired.volumes import (
@@ -34,7 +34,7 @@ def head_group(request: ClusterRequest) -> Manifest:
         token_volume(secret_name(request.identity)),
     )
     container = ray_container(
-        request, "ray-head", resources=container_resources(head.resources), ports=PORTS, volumes=own
+        request, "ray-head", resources=control_resources(head.resources), ports=PORTS, volumes=own
     )
     beside = tuple(autoscaler_volumes()) if request.has_autoscaler else ()
     return {
@@ -57,7 +57,7 @@ def autoscaler_options(request: ClusterRequest) -> Manifest:
         "idleTimeoutSeconds": settings.ray.idle_timeout_seconds,
         "upscalingMode": "Default",
         "imagePullPolicy": settings.trainer.pull_policy,
-        "resources": container_resources(settings.ray.autoscaler),
+        "resources": control_resources(settings.ray.autoscaler),
         "securityContext": container_security(),
         "env": environment((), settings.pods.env),
         "volumeMounts": mounts(autoscaler_volumes(), settings.pods.volume_mounts),

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -44,9 +45,18 @@ def filled(resources: Resources, defaults: Resources) -> Resources:
     return defaults.model_copy(update=asked)
 
 
-def container_resources(resources: Resources, *, further: dict[str, int] | None = None) -> Manifest:
+def worker_resources(resources: Resources, accelerators: Mapping[str, int]) -> Manifest:
     """Return requests and limits, which are equal: a trial's speed must not depend on its neighbours."""
-    amounts = {"cpu": resources.cpu, "memory": resources.memory, "ephemeral-storage": resources.ephemeral_storage}
-    asked = {name: str(amount) for name, amount in amounts.items() if amount is not None}
-    asked |= {name: str(amount) for name, amount in (further or {}).items()}
+    asked = {**_amounts(resources), **{name: str(count) for name, count in accelerators.items()}}
     return {"requests": asked, "limits": dict(asked)}
+
+
+def control_resources(resources: Resources) -> Manifest:
+    """Return what a control process asks for: cores that are free are its own, or starting would take minutes."""
+    asked = _amounts(resources)
+    return {"requests": asked, "limits": {name: amount for name, amount in asked.items() if name != "cpu"}}
+
+
+def _amounts(resources: Resources) -> dict[str, str]:
+    amounts = {"cpu": resources.cpu, "memory": resources.memory, "ephemeral-storage": resources.ephemeral_storage}
+    return {name: str(amount) for name, amount in amounts.items() if amount is not None}

@@ -6,7 +6,7 @@ from typing import Final
 from scaling_api.v1alpha1.execution import Pool
 from scaling_operator.desired.manifest import Manifest
 from scaling_operator.desired.pod import pod_template, ray_container
-from scaling_operator.desired.quantities import container_resources, slots_of, whole_cores
+from scaling_operator.desired.quantities import slots_of, whole_cores, worker_resources
 from scaling_operator.desired.request import ClusterRequest
 from scaling_operator.desired.volumes import storage_volumes, working_volumes
 
@@ -32,8 +32,8 @@ def worker_group(request: ClusterRequest, pool: Pool) -> Manifest:
 
 def _template(request: ClusterRequest, pool: Pool) -> Manifest:
     volumes = (*working_volumes(pool.resources), *storage_volumes(request.storage))
-    further = {pool.accelerator.resource: pool.accelerator.per_node} if pool.accelerator else {}
-    resources = container_resources(pool.resources, further=further)
+    accelerators = {pool.accelerator.resource: pool.accelerator.per_node} if pool.accelerator else {}
+    resources = worker_resources(pool.resources, accelerators)
     container = ray_container(request, "ray-worker", resources=resources, ports=PORTS, volumes=volumes)
     topology = {TPU_TOPOLOGY: pool.accelerator.topology} if pool.accelerator and pool.accelerator.topology else {}
     return pod_template(
