@@ -5,7 +5,8 @@
     GET /v1/rows?epoch=E&after=N      Rows out; waits up to `wait` seconds (default 20) where there is none after N
 
 An error is answered with `{"error": "a sentence"}`: 400 for what is not valid, 401 for a wrong token, 409 for a plan
-of another experiment or of an earlier revision, 413 for a body that is too large.
+of another experiment or of an earlier revision, 413 for a body that is too large, 503 while the driver reads its
+journal. `/healthz` and `/metrics` need no token.
 """
 
 import hashlib
@@ -116,6 +117,9 @@ class DriverState(ApiModel):
     """Which limit was reached, where one was: then no further trial begins."""
     stopped: Failure | None = None
     """Why it stopped early, where it did: too many failed trials, or something that only a person can set right."""
+    trouble: Sentence | None = None
+    """What it waits for, where rows cannot be written: storage that is full, or cannot be reached. It goes on by
+    itself."""
 
 
 class Row(ApiModel):

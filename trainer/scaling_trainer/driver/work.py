@@ -1,0 +1,171 @@
+"""Runs the plan in force, as it changes, within its budget."""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from scaling_api.driver_protocol import DriverPlan, Intent
+from scaling_api.v1alpha1.trial import Failure, FailureClass, TrialSpec
+from scaling_trainer.driver.budget import Used, does_not_fit, used_up
+from scaling_trainer.driver.cached import found_results
+from scaling_trainer.driver.desk import Accepted, Desk
+from scaling_trainer.driver.executors import Bench, MakeExecutor
+from scaling_trainer.driver.journal import ExperimentJournal
+from scaling_trainer.driver.rows import Spending
+from scaling_trainer.executors.base import (
+    AttemptFailed,
+    Capacity,
+    Event,
+    Executor,
+    LaneReplaced,
+    Notice,
+    Orders,
+    Outcome,
+    TrialProgress,
+)
+from scaling_trainer.executors.failures import failure
+from scaling_trainer.storage.store import Store
+
+_log = logging.getLogger("scaling.driver")
+
+
+class Work:
+    """The trials of the plan in force. Used from one thread, but for what it tells."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        journal: ExperimentJournal,
+        store: Store,
+        *,
+        make_executor: MakeExecutor,
+        spent: Callable[[], Spending],
+        is_ending: Callable[[], bool],
+    ) -> None:
+        """Begin without an executor.
+
+        Args:
+            desk: has the plan.
+            journal: takes what is done.
+            store: of the trials' files.
+            make_executor: makes executors.
+            spent: what has been spent, until now.
+            is_ending: whether everything is to end; asked often.
+        """
+        self.budget_exhausted: str | None = None
+        """Which limit was reached, where one was."""
+        self.stopped: Failure | None = None
+        """Why trials have stopped early, where they have."""
+        self._desk = desk
+        self._journal = journal
+        self._store = store
+        self._make_executor = make_executor
+        self._spent = spent
+        self._is_ending = is_ending
+        self._executor: Executor | None = None
+        self._bench: Bench | None = None
+        self._followed: Accepted | None = None
+        self._looked_for: set[str] = set()
+        self._refused: str | None = None
+
+    @property
+    def lanes(self) -> int:
+        """Lanes that are ready or at work."""
+        executor = self._executor
+        return executor.lanes if executor is not None else 0
+
+    def capacity(self) -> dict[str, Capacity]:
+        """Return what is up, by pool's name."""
+        executor = self._executor
+        return dict(executor.capacity()) if executor is not None else {}
+
+    def run(self, accepted: Accepted) -> None:
+        """Run trials until nothing runs and nothing more may begin, or another executor is needed."""
+        self.stopped, self.budget_exhausted, self._refused = None, None, None
+        bench = Bench.of(accepted.plan)
+        try:
+            executor = self._executor_for(bench)
+            outcome = executor.run(lambda: self._orders(bench), ledger=self._journal, on_event=self._on_event)
+        except ValueError as error:  # a plan that this executor cannot run
+            self.stopped = failure(FailureClass.CONFIGURATION, type(error).__name__.removesuffix("Error"), str(error))
+            return
+        self._conclude(outcome)
+
+    def close(self) -> None:
+        """Let go of the executor."""
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.close()
+
+    def _executor_for(self, bench: Bench) -> Executor:
+        if self._executor is None or bench != self._bench:
+            self.close()
+            self._executor, self._bench = self._make_executor(bench), bench
+        return self._executor
+
+    def _orders(self, bench: Bench) -> Orders:
+        accepted = self._desk.accepted
+        assert accepted is not None
+        plan = accepted.plan
+        if accepted is not self._followed:
+            self._follow(accepted)
+        self.budget_exhausted = self._used_up(plan)
+        is_other = plan.intent is not Intent.RUN or Bench.of(plan) != bench
+        return Orders(
+            revision=accepted.number,
+            trials=plan.trials,
+            execution=plan.execution,
+            is_paused=is_other or self.budget_exhausted is not None or self._is_ending(),
+            may_start=self._may_start,
+            retry_failed=False,
+            cpu_fallback=plan.cpu_fallback,
+        )
+
+    def _follow(self, accepted: Accepted) -> None:
+        """Make the plan the journal's, with the results of its trials that storage has already."""
+        trials = accepted.plan.trials
+        self._journal.follow(trials)
+        unknown = [t for t in trials if t.id not in self._looked_for and not self._journal.is_settled(t.id)]
+        if unknown:
+            for record in found_results(unknown, self._store, attempts=self._journal.attempts):
+                self._journal.found(record)
+            self._journal.sync()
+        self._looked_for.update(trial.id for trial in unknown)
+        self._followed = accepted
+
+    def _may_start(self, trial: TrialSpec, running: Sequence[TrialSpec]) -> bool:
+        accepted = self._followed
+        assert accepted is not None
+        if self.budget_exhausted is not None:
+            return False
+        flops = self._journal.flops_with(trial, running)
+        why = does_not_fit(accepted.plan.budget, trial, flops_with=flops)
+        self._refused = why or self._refused
+        return why is None
+
+    def _used_up(self, plan: DriverPlan) -> str | None:
+        if plan.budget.accelerator_hours is None and plan.budget.cost is None and plan.budget.wall_time is None:
+            return None
+        used = Used(self._spent(), self._journal.first_start, datetime.now(UTC))
+        return used_up(plan.budget, used)
+
+    def _conclude(self, outcome: Outcome) -> None:
+        accepted = self._followed
+        assert accepted is not None
+        self.stopped = outcome.stopped
+        is_complete = all(trial.id in outcome.records for trial in accepted.plan.trials)
+        if self.budget_exhausted is None and not is_complete:
+            self.budget_exhausted = self._refused
+        for why in filter(None, (self.budget_exhausted, outcome.stopped and outcome.stopped.message)):
+            _log.warning("%s", why)
+
+    def _on_event(self, event: Event) -> None:
+        match event:
+            case TrialProgress():
+                self._journal.progressed(event.trial.id, event.step)
+            case AttemptFailed():
+                _log.warning("trial %s, attempt %d: %s", event.trial.id, event.attempt, event.failure.message)
+            case LaneReplaced():
+                _log.warning("lane %d was lost: %s", event.lane, event.reason)
+            case Notice():
+                _log.warning("%s", event.message)
