@@ -18,3 +18,15 @@ def set_condition(conditions: Sequence[Condition], new: Condition, *, now: datet
     if old is None:
         return (*conditions, merged)
     return tuple(merged if c.type == new.type else c for c in conditions)
+
+
+def holds(conditions: Sequence[Condition], kind: str, *, generation: int | None = None) -> bool:
+    """Return whether a condition is True; with a generation, whether it was found so of that one."""
+    found = next((c for c in conditions if c.type == kind and c.status == "True"), None)
+    return found is not None and (generation is None or found.observed_generation == generation)
+
+
+def false_since(conditions: Sequence[Condition], kind: str, *, reason: str) -> datetime | None:
+    """Return since when a condition is False, where it is so for this reason now; else None."""
+    found = (c for c in conditions if c.type == kind and c.status == "False" and c.reason == reason)
+    return next((c.last_transition_time for c in found), None)

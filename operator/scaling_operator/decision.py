@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from scaling_api.driver_protocol import DriverPlan
 from scaling_api.v1alpha1.status import ExperimentStatus
-from scaling_api.v1alpha1.trial import TrialRecord
+from scaling_api.v1alpha1.trial import Failure, TrialRecord
 from scaling_operator.desired.manifest import Manifest
 from scaling_operator.fitting import AnalysisRequest
 from scaling_operator.planning import PlanRequest
@@ -64,6 +64,8 @@ class Decision:
     status: ExperimentStatus | None = None
     """To write; None where it stays as it is."""
     events: tuple[Event, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    """What went wrong and was found out in this pass, to be counted by class and reason."""
     deletes: tuple[ObjectRef, ...] = ()
     """To delete, dependents in the background."""
     wants_plan: PlanRequest | None = None

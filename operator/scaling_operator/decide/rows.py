@@ -1,0 +1,159 @@
+"""Question 3: what has the driver told, and what of it is to be believed?"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from scaling_api.driver_protocol import Row
+from scaling_api.v1alpha1.status import TrialState
+from scaling_api.v1alpha1.trial import Failure, FailureClass, TrialKind, TrialRecord, TrialSpec
+from scaling_operator import budget, reasons
+from scaling_operator.decide.draft import Draft
+from scaling_operator.decision import Cursor, Event
+
+MOST_TOLD: Final = 3
+"""Events of one pass about single trials; the records have them all."""
+_WITH_RESULT: Final = frozenset({TrialState.SUCCEEDED, TrialState.CACHED})
+
+
+@dataclass
+class _Folded:
+    """Rows, one after the other, on top of what is recorded."""
+
+    records: dict[str, TrialRecord]
+    changed: dict[str, TrialRecord] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    interrupted: int = 0
+
+
+def record_rows(draft: Draft) -> Draft:
+    """Turn the driver's rows into trial records, each by its last state; refuse what cannot be.
+
+    Recording is idempotent: rows come again after a restart of the operator, and a new life of the driver begins by
+    repeating what earlier ones have left. A finished trial is never changed back.
+    """
+    if draft.refusal is not None:
+        return draft
+    answer = draft.answer
+    if answer is not None and draft.plan is not None:
+        draft = _fold(draft, answer.rows, answer.refused)
+        if answer.rows:
+            cursor = Cursor(answer.state.epoch, answer.rows[-1].number)
+            draft = replace(draft, decision=replace(draft.decision, cursor=cursor))
+    draft = _with_epoch(_with_spent(draft))
+    return replace(draft, unfinished=_unfinished(draft.plan.by_id if draft.plan else {}, draft.records))
+
+
+def interrupt_running(draft: Draft) -> Draft:
+    """Record as interrupted what ran in a cluster that is gone: nobody else will say so."""
+    running = [r for r in draft.records.values() if r.status.state is TrialState.RUNNING]
+    if not running:
+        return draft
+    interrupted = {r.spec.id: _interrupted(r) for r in running}
+    told = Event("Normal", reasons.TRIALS_INTERRUPTED, f"{_count(len(running))} interrupted: their cluster is gone.")
+    return _writing(draft, interrupted).telling(told)
+
+
+def _interrupted(record: TrialRecord) -> TrialRecord:
+    why = Failure(
+        failure_class=FailureClass.INFRASTRUCTURE,
+        reason="ClusterGone",
+        message="The trial's cluster went while it ran; it goes on from its last checkpoint in the next one.",
+    )
+    update = {"state": TrialState.INTERRUPTED, "failure": why}
+    return record.model_copy(update={"status": record.status.model_copy(update=update)})
+
+
+def _fold(draft: Draft, rows: Sequence[Row], unread: Sequence[str]) -> Draft:
+    assert draft.plan is not None
+    folded = _Folded(dict(draft.records), refused=list(unread))
+    for row in rows:
+        _take(row, folded, draft.plan.by_id)
+    is_progress = any(record.status.state.is_finished for record in folded.changed.values())
+    draft = _writing(draft, folded.changed).failing(*folded.failures).telling(*_events(folded))
+    if is_progress and draft.ray_job is not None and draft.ray_job.failures:
+        draft = draft.with_ray_job(failures=0, last_failure=None)
+    return draft
+
+
+def _take(row: Row, folded: _Folded, planned: Mapping[str, TrialSpec]) -> None:
+    trial, status = row.record.spec.id, row.record.status
+    known = folded.records.get(trial)
+    spec = planned.get(trial) or (known.spec if known else None)
+    if spec is None:
+        folded.refused.append(f"row {row.number} is of the trial {trial}, which is none of this experiment")
+    elif status.state in _WITH_RESULT and spec.kind is not TrialKind.TRUNK and status.metrics.loss is None:
+        folded.refused.append(f"row {row.number} has the trial {trial} {status.state} without a loss")
+    elif known is None or _is_news(status.state, status.attempts, known):
+        record = TrialRecord(spec=spec, status=status)
+        if record == known:
+            return
+        folded.records[trial] = folded.changed[trial] = record
+        if status.failure is not None and (known is None or known.status.failure != status.failure):
+            folded.failures.append(status.failure)
+        folded.interrupted += status.state is TrialState.INTERRUPTED
+
+
+def _is_news(state: TrialState, attempts: int, known: TrialRecord) -> bool:
+    if known.status.state.is_finished:
+        return False
+    return state.is_finished or attempts >= known.status.attempts
+
+
+def _events(folded: _Folded) -> Iterator[Event]:
+    for state, reason in ((TrialState.FAILED, reasons.TRIAL_FAILED), (TrialState.DIVERGED, reasons.TRIAL_DIVERGED)):
+        ended = [record for record in folded.changed.values() if record.status.state is state]
+        for record in ended[:MOST_TOLD]:
+            why = record.status.failure.message if record.status.failure else "Its loss was not finite."
+            yield Event("Warning", reason, f"Trial {record.spec.id} {state.lower()}. {why}"[:1024])
+    if folded.interrupted:
+        why = next((f.message for f in folded.failures), "They go on from their checkpoints.")
+        message = f"{_count(folded.interrupted)} interrupted. {why}"[:1024]
+        yield Event("Normal", reasons.TRIALS_INTERRUPTED, message)
+    if folded.refused:
+        more = f" And {len(folded.refused) - 1} more." if len(folded.refused) > 1 else ""
+        yield Event("Warning", reasons.ROWS_REFUSED, f"The driver was not believed: {folded.refused[0]}.{more}"[:1024])
+
+
+def _writing(draft: Draft, changed: Mapping[str, TrialRecord]) -> Draft:
+    writes = {**{record.spec.id: record for record in draft.decision.trials}, **changed}
+    decision = replace(draft.decision, trials=tuple(writes.values()))
+    return replace(draft, records={**draft.records, **changed}, decision=decision)
+
+
+def _with_spent(draft: Draft) -> Draft:
+    """Raise what was spent to what the driver's ledger says, and at least to what the pods show."""
+    spent, job = draft.status.spent, draft.ray_job
+    if draft.answer is not None:
+        spent = budget.most(spent, draft.answer.state.spent)
+    if job is not None and job.spent_before is not None:
+        pods = [pod for pod in draft.observed.pods if pod.attempt == job.attempt]
+        seen = budget.spent_on_pods(pods, draft.execution.pools, before=job.spent_before, now=draft.now)
+        spent = budget.most(spent, seen)
+    return draft.with_status(spent=spent)
+
+
+def _with_epoch(draft: Draft) -> Draft:
+    """Note which life of the driver answers; another one under the same RayJob means that its head was lost."""
+    job, answer = draft.ray_job, draft.answer
+    if job is None or answer is None or answer.state.epoch == job.epoch:
+        return draft
+    if job.epoch is not None:
+        text = f"The driver of RayJob {job.name} was started again, and goes on from what is in storage."
+        draft = draft.telling(Event("Warning", reasons.DRIVER_RESTARTED, text)).failing(
+            Failure(failure_class=FailureClass.INFRASTRUCTURE, reason=reasons.DRIVER_RESTARTED, message=text)
+        )
+    return draft.with_ray_job(epoch=answer.state.epoch)
+
+
+def _unfinished(planned: Mapping[str, TrialSpec], records: Mapping[str, TrialRecord]) -> dict[str, TrialSpec]:
+    return {
+        trial: spec
+        for trial, spec in planned.items()
+        if trial not in records or not records[trial].status.state.is_finished
+    }
+
+
+def _count(trials: int) -> str:
+    return f"{trials} trial{' was' if trials == 1 else 's were'}"
