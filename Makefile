@@ -12,7 +12,7 @@ LEVEL  ?= control
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow chaos verify format generate benchmarks cluster-build cluster-up cluster-down clean
+.PHONY: help demo test slow chaos e2e verify format generate benchmarks cluster-build cluster-up cluster-down clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,11 +24,17 @@ test: $(READY)  ## Run the tests
 	$(BIN)/pytest -n auto --dist worksteal -m "not slow"
 
 slow: $(READY)  ## Run the tests that take minutes: reference results, coverage, chaos
-	$(BIN)/pytest -n auto --dist worksteal -m "slow and not chaos"
+	$(BIN)/pytest -n auto --dist worksteal -m "slow and not chaos and not e2e"
 	$(BIN)/pytest -m "chaos"
 
 chaos: $(READY)  ## Kill sweeps at random moments and compare what they find with undisturbed ones
 	$(BIN)/pytest -m "chaos"
+
+e2e: $(READY)  ## Boot a node with KubeRay and run experiments on it; needs root on Linux
+	@[ "$$(id -u)" = 0 ] || [ -n "$$KUBECONFIG" ] || { echo "make e2e boots a Kubernetes node, which needs root on \
+	  Linux; or set KUBECONFIG to a cluster with KubeRay" >&2; exit 1; }
+	$(BIN)/python tests/cluster build node kuberay kueue helm >/dev/null
+	$(BIN)/pytest tests/e2e -m "e2e"
 
 verify: $(READY)  ## Check format, lint, types, imports and generated files
 	$(BIN)/ruff format --check

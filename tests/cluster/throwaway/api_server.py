@@ -27,12 +27,15 @@ class ApiServer:
     env: Mapping[str, str]
     """Environment with KUBECONFIG and a PATH on which kubectl is."""
 
-    def kubectl(self, *words: str, document: str = "", timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
-        """Run kubectl, with `document` on its standard input."""
+    def run(self, *command: str, document: str = "", timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run a command that finds the cluster by KUBECONFIG, with `document` on its standard input."""
         return subprocess.run(
-            ["kubectl", *words], env=self.env, input=document, text=True, capture_output=True, timeout=timeout_s,
-            check=False,
-        )  # fmt: skip
+            command, env=self.env, input=document, text=True, capture_output=True, timeout=timeout_s, check=False
+        )
+
+    def kubectl(self, *words: str, document: str = "", timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run kubectl."""
+        return self.run("kubectl", *words, document=document, timeout_s=timeout_s)
 
     def must(self, *words: str, document: str = "", timeout_s: float = 120) -> str:
         """Run kubectl and return what it printed.

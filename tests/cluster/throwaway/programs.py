@@ -95,6 +95,7 @@ ALL: Final = {
         one("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
         one("helm", "helm.sh/helm/v3/cmd/helm"),
         one("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform"),
+        one("s3", "github.com/versity/versitygw/cmd/versitygw", output="versitygw"),
         one("kueue", "sigs.k8s.io/kueue/cmd/kueue", manifests="sigs.k8s.io/kueue"),
         one(
             "kuberay",
