@@ -1,10 +1,11 @@
 """From records to laws and answers: what status, tables, charts and reports are made of."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from scaling_api.v1alpha1 import ExperimentSpec
-from scaling_api.v1alpha1.laws import LawRequest, ParameterConvention
+from scaling_api.v1alpha1.laws import EXPRESSION, LawRequest, LossFunction, ParameterConvention
 from scaling_api.v1alpha1.status import Answer, FindingStatus, LawStatus
 from scaling_api.v1alpha1.trial import TrialRecord
 from scaling_laws.answers.backtest import Backtest, Reach, backtests, failed_backtests, reach_of
@@ -14,7 +15,10 @@ from scaling_laws.answers.serving import served_pipelines, serving_memory
 from scaling_laws.answers.surface import has_surface, surface_of
 from scaling_laws.answers.values import FINDINGS_OF_AN_ANSWER
 from scaling_laws.exclusions import exclusions, missingness
-from scaling_laws.fit import IntervalOptions, fit_law, form_names
+from scaling_laws.fit import IntervalOptions, Objective, fit_law, form_names
+from scaling_laws.fit.options import Loss
+from scaling_laws.form_tables import points_for
+from scaling_laws.forms import FORMS, Form, LogSumExpForm, form_named, own_form
 from scaling_laws.law import Finding, FindingCode, Law, LawRefusedError
 from scaling_laws.penalties import PenaltyFit, PipelineLaw, fit_pipelines
 from scaling_laws.points import Points, flops_column
@@ -24,7 +28,6 @@ from scaling_laws.records import (
     canonical,
     pipeline_points,
     points_from_records,
-    table_from_records,
     varying_features,
 )
 from scaling_laws.statuses import law_status
@@ -36,6 +39,14 @@ JOINT = "Joint"
 DENSE_FORM = "Chinchilla"
 """Stage 1 of Joint."""
 LINEAR = "Linear"
+LOSSES: Mapping[LossFunction, Loss] = {
+    LossFunction.LOG_HUBER: "log-huber",
+    LossFunction.HUBER: "huber",
+    LossFunction.LOG_MSE: "log-mse",
+    LossFunction.MSE: "mse",
+    LossFunction.LOG_STUDENT_T: "log-t",
+    LossFunction.STUDENT_T: "t",
+}
 BACKTEST_DRAWS = 200
 """Bootstrap draws behind the coverage of a back-test."""
 MOST_ANSWERS = 256
@@ -130,11 +141,20 @@ class _Bench:
 
     def fitted(self, request: LawRequest) -> FittedLaw:
         """Return the law that was asked for, or the finding that refuses it."""
-        if request.form not in (*form_names(), JOINT):
+        if request.form not in (*form_names(), JOINT, EXPRESSION):
             return FittedLaw(request, None, _unknown_form(request))
-        if request.form == LINEAR:
-            return self._attempt(request, table_from_records(self.records, convention=request.parameters))
-        return self._joint(request) if request.form == JOINT else self._dense_law(request, request.form)
+        return self._joint(request) if request.form == JOINT else self._law_of(request)
+
+    def _law_of(self, request: LawRequest) -> FittedLaw:
+        """Return the law of a form on the trials that the form speaks of."""
+        if has_dense_surface(request.form):
+            return self._dense_law(request, request.form)
+        try:
+            form = _form(request)
+        except ValueError as mistake:
+            return FittedLaw(request, None, Finding(FindingCode.INVALID_REQUEST, str(mistake)))
+        points = points_for(self.records, form, convention=request.parameters, treatment=self.treatment)
+        return self._attempt(request, points)
 
     def _joint(self, request: LawRequest) -> FittedLaw:
         entry = self._dense_law(request, DENSE_FORM)
@@ -147,7 +167,7 @@ class _Bench:
         return replace(entry, pipelines=fit_pipelines(pairs, dense=surface))
 
     def _dense_law(self, request: LawRequest, form: str) -> FittedLaw:
-        key = (form, request.parameters, request.bootstrap)
+        key = (form, request.parameters, request.bootstrap, request.loss)
         if key not in self.dense_laws:
             points = self.dense(request.parameters)
             entry = self._attempt(request.model_copy(update={"form": form}), points)
@@ -158,7 +178,8 @@ class _Bench:
         if entry.law is None or not has_surface(entry.law):
             return entry
         options = IntervalOptions(draws=min(BACKTEST_DRAWS, entry.request.bootstrap), seed=self.seed)
-        results = backtests(points, lambda part: fit_law(part, form, intervals=options), level=entry.law.level)
+        refit = partial(fit_law, form=form, intervals=options, objective=_objective(entry.request))
+        results = backtests(points, refit, level=entry.law.level)
         law = replace(entry.law, findings=(*entry.law.findings, *failed_backtests(results)))
         return replace(entry, law=law, backtests=results, reach=reach_of(points, results))
 
@@ -167,7 +188,7 @@ class _Bench:
         options = IntervalOptions(draws=request.bootstrap, seed=self.seed)
         features = _features(request, points)
         try:
-            law = fit_law(points, request.form, intervals=options, features=features)
+            law = fit_law(points, _form(request), intervals=options, features=features, objective=_objective(request))
         except LawRefusedError as refusal:
             return FittedLaw(request, None, refusal.finding)
         except ValueError as mistake:
@@ -181,6 +202,24 @@ class _Bench:
         return max(asked) if asked else float(flops_column(self.dense(convention)).max())
 
 
+def has_dense_surface(form: str) -> bool:
+    """Whether laws of that form are fitted on the dense models and tested on held-out ones: sums of power laws."""
+    return isinstance(FORMS.get(form), LogSumExpForm)
+
+
+def _form(request: LawRequest) -> Form:
+    """Return what the request names or writes down.
+
+    Raises:
+        ExpressionError: its expression is none.
+    """
+    return form_named(request.form) if request.expression is None else own_form(request.expression)
+
+
+def _objective(request: LawRequest) -> Objective | None:
+    return None if request.loss is None else Objective(LOSSES[request.loss])
+
+
 def _features(request: LawRequest, points: Points) -> tuple[str, ...]:
     """Return the features asked for, else the three factors: size, data, and pipeline or treatment where they vary."""
     if request.form != LINEAR or request.features:
@@ -189,7 +228,7 @@ def _features(request: LawRequest, points: Points) -> tuple[str, ...]:
 
 
 def _unknown_form(request: LawRequest) -> Finding:
-    forms = ", ".join(sorted({*form_names(), JOINT}))
+    forms = ", ".join(sorted({*form_names(), JOINT, EXPRESSION}))
     return Finding(FindingCode.INVALID_REQUEST, f"There is no form {request.form}; the forms are {forms}.")
 
 

@@ -236,6 +236,7 @@ _NUMBERS: dict[str, Callable[[TrialRecord], float | None]] = {
     "width": lambda r: r.spec.model.width,
     "context": lambda r: r.spec.model.context,
     "seed": lambda r: r.spec.seed,
+    "accuracy": lambda r: r.status.metrics.accuracy,
     "effective_bits": lambda r: r.status.metrics.effective_bits,
     "stored_bytes": lambda r: r.status.metrics.stored_bytes,
     "nonzero_parameters": lambda r: r.status.metrics.nonzero_parameters,

@@ -59,8 +59,8 @@ class LawRequest(ApiModel):
     form: Form
     """The functional form, such as Chinchilla, Linear or Joint; Expression for one of your own."""
     expression: Annotated[str, Field(min_length=3, max_length=1000)] | None = None
-    """Expression only: the law written out, such as loss = E + A*N^-alpha + B*D^-beta. Names that are columns of the trial
-    table are variables; all others are coefficients, which are fitted."""
+    """Expression only: the law written out, such as loss = E + A*N^-alpha + B*D^-beta. Names that are columns of the
+    trial table are variables; all others are coefficients, which are fitted."""
     loss: LossFunction | None = None
     """What is minimised; without it, what the form is usually fitted by, which is LogHuber for most."""
     parameters: ParameterConvention = ParameterConvention.MATMUL

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 from scaling_laws.law import IntervalMethod
 
-Loss: TypeAlias = Literal["log-huber", "huber", "log-mse", "mse"]
+Loss: TypeAlias = Literal["log-huber", "huber", "log-mse", "mse", "log-t", "t"]
 
 
 @dataclass(frozen=True)

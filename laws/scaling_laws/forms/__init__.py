@@ -60,4 +60,5 @@ __all__ = [
     "Term",
     "form_named",
     "form_names",
+    "own_form",
 ]

@@ -149,6 +149,8 @@ def _told_apart(form: ExpressionForm, points: Points) -> tuple[NamedForm, dict[s
         raise ValueError(f"{form.name} needs the column {absent[0]}; the points have {', '.join(known)}.")
     variables, coefficients = form.split_names(frozenset(known))
     columns = {name: numeric_column(points, name) for name in variables}
+    if not variables:
+        raise ValueError(f"No name in {form.formula!r} is a column; the points have {', '.join(known)}.")
     if response in variables:
         raise ValueError(f"{form.formula!r} predicts {response} from itself; only one side may name it.")
     return NamedForm(form.name, form.formula, coefficients, variables), columns, numeric_column(points, response)
