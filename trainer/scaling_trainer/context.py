@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from scaling_api.v1alpha1.task import Task
 from scaling_api.v1alpha1.training import Training
@@ -11,6 +11,9 @@ from scaling_api.v1alpha1.training import Training
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+
+T = TypeVar("T")
 
 
 class World(Protocol):
@@ -37,40 +40,46 @@ class World(Protocol):
     def average(self, values: "Tensor") -> None:
         """Make `values` their mean over the workers, in place."""
 
-    def told(self, value: object) -> object:
+    def told(self, value: T) -> T:
         """Return what rank 0 gives, on every worker."""
 
     def copy(self, tensors: "Iterable[Tensor]") -> None:
         """Make each tensor what it is at rank 0, in place."""
 
 
-class _Alone:
-    """One worker, on the CPU."""
+@dataclass(frozen=True)
+class Alone:
+    """A world of one worker."""
 
-    rank = 0
-    size = 1
+    device_name: str = "cpu"
+    """As torch has it, such as cuda."""
+    rank: int = 0
+    size: int = 1
 
     @property
     def device(self) -> "torch.device":
+        """What the worker computes on."""
         import torch
 
-        return torch.device("cpu")
+        return torch.device(self.device_name)
 
     def shared(self, model: "torch.nn.Module") -> "torch.nn.Module":
+        """Return `model`."""
         return model
 
     def average(self, values: "Tensor") -> None:
-        """Leave them as they are."""
+        """Leave the values as they are."""
 
-    def told(self, value: object) -> object:
+    def told(self, value: T) -> T:
+        """Return `value`."""
         return value
 
     def copy(self, tensors: "Iterable[Tensor]") -> None:
-        """Leave them as they are."""
+        """Leave the tensors as they are."""
 
 
-ALONE: World = _Alone()
-"""One worker."""
+ALONE = Alone()
+"""One worker, on the CPU."""
 
 
 def _no_report(step: int, last_step: int) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from scaling_trainer.context import ALONE, World
 from scaling_trainer.models.decoder import Decoder
 from scaling_trainer.optim import moments, restore_moments, set_rate
 from scaling_trainer.tasks.language import Batches, training_loss
@@ -57,7 +58,9 @@ class TrainingState:
         """Take model, moments and masks from what `tensors` returned after `step` steps."""
         for name, parameter in self.model.named_parameters():
             parameter.copy_(tensors[f"model.{name}"])
-        self.masks = {name.removeprefix("mask."): t for name, t in tensors.items() if name.startswith("mask.")}
+        device = self.model.embedding.device
+        masks = {name.removeprefix("mask."): t for name, t in tensors.items() if name.startswith("mask.")}
+        self.masks = {name: mask.to(device) for name, mask in masks.items()}
         restore_moments(self.optimizer, self.model, tensors, step=step)
         self.step = step
 
@@ -92,8 +95,16 @@ class Watch:
     save_interval_s: float
 
 
-def train(state: TrainingState, batches: Batches, stretch: Stretch, *, gradient_clip: float, watch: Watch) -> None:
-    """Train `state` to the end of `stretch`.
+def train(
+    state: TrainingState,
+    batches: Batches,
+    stretch: Stretch,
+    *,
+    gradient_clip: float,
+    watch: Watch,
+    world: World = ALONE,
+) -> None:
+    """Train `state` to the end of `stretch`, along with the other workers of its world.
 
     Raises:
         DivergedError: a loss that is not finite, or one above the uniform guess's for three checks in a row.
@@ -101,9 +112,13 @@ def train(state: TrainingState, batches: Batches, stretch: Stretch, *, gradient_
     parameters = list(state.model.parameters())
     masked = [(p, state.masks[name]) for name, p in state.model.named_parameters() if name in state.masks]
     clock = _Clock(state, watch)
+    model = world.shared(state.model)
+    agreed = state.step
     while state.step < stretch.end:
         set_rate(state.optimizer, stretch.rate(state.step))
-        loss = training_loss(state.model, *batches(state.step))
+        loss = training_loss(model, *batches(state.step))
+        if batches.weight != 1.0:
+            loss = loss * batches.weight
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(parameters, gradient_clip, foreach=True)
         state.optimizer.step()
@@ -112,9 +127,12 @@ def train(state: TrainingState, batches: Batches, stretch: Stretch, *, gradient_
         _hold_at_zero(masked)
         state.losses[state.step - state.first_step] = loss.detach()
         state.step += 1
-        if state.step % CHECK_STEPS == 0 or state.step == stretch.end:
+        is_checked = state.step % CHECK_STEPS == 0 or state.step == stretch.end
+        if is_checked:
+            world.average(state.losses[agreed - state.first_step : state.step - state.first_step])
+            agreed = state.step
             _check(state, stretch)
-        clock.tick()
+        clock.tick(may_save=is_checked or world.size == 1)  # between checks the losses are this worker's alone
     clock.stop()
 
 
@@ -154,12 +172,12 @@ class _Clock:
         self._next_report = self._last
         self._next_save = self._last + watch.save_interval_s
 
-    def tick(self) -> None:
+    def tick(self, *, may_save: bool) -> None:
         now = time.monotonic()
         if now >= self._next_report:
             self._next_report = now + _REPORT_INTERVAL_S
             self._watch.report(self._state.step)
-        if now >= self._next_save:
+        if may_save and now >= self._next_save:
             self.stop()
             self._watch.save(self._state)
             self._last = time.monotonic()

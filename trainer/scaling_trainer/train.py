@@ -45,6 +45,7 @@ from scaling_trainer.evaluate import by_document, save_document_losses
 from scaling_trainer.loop import DivergedError, Stretch, TrainingState, Watch, train
 from scaling_trainer.models.decoder import Decoder, initialise
 from scaling_trainer.optim import build_optimizer
+from scaling_trainer.parallel.share import share
 from scaling_trainer.tasks.language import evaluate_tokens, training_batches
 
 FINAL = "final"
@@ -55,7 +56,8 @@ def run_trial(trial: TrialSpec, context: TrialContext) -> TrialStatus:
     """Train, compress and evaluate one trial and return how it went: Succeeded or Diverged.
 
     Safe to repeat at any time: a finished trial returns its result again, an interrupted one goes on from its last
-    checkpoint. With one thread the numbers are the same to the bit, however often it was interrupted.
+    checkpoint. With one worker of one thread the numbers are the same to the bit, however often it was interrupted.
+    Of several workers the first reads and writes all files and returns the result; the others return none.
 
     Raises:
         CorpusError: the corpus cannot be used, is another one, or is too small.
@@ -66,7 +68,10 @@ def run_trial(trial: TrialSpec, context: TrialContext) -> TrialStatus:
     keep_freed_memory()
     attempt = _Attempt(trial, context)
     with _deterministic_algorithms():
-        return attempt.finished() or attempt.run()
+        found = attempt.finished() if attempt.is_first else None
+        if context.world.told(found is not None):
+            return found or TrialStatus()
+        return attempt.run()
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,11 @@ class _Attempt:
 
     trial: TrialSpec
     context: TrialContext
+
+    @property
+    def is_first(self) -> bool:
+        """It is the worker that reads and writes files."""
+        return self.context.world.rank == 0
 
     def finished(self) -> TrialStatus | None:
         """Return the result that an earlier attempt has left, if it has."""
@@ -93,11 +103,16 @@ class _Attempt:
         state = self._start(clock)
         try:
             self._do_stages(state, corpus, clock)
+            if not self.is_first:
+                return TrialStatus()
             metrics = self._measure(state, corpus)
         except DivergedError as error:
             return self._diverged(error, state, clock)
         status = TrialStatus(
-            state=TrialState.SUCCEEDED, metrics=metrics, timings=self._timings(state, clock), environment=_environment()
+            state=TrialState.SUCCEEDED,
+            metrics=metrics,
+            timings=self._timings(state, clock),
+            environment=_environment(self.context.world.device),
         )
         has_children = self.trial.kind in {TrialKind.TRUNK, TrialKind.DENSE}
         kept = {n: t for n, t in state.tensors().items() if has_children or not n.startswith("exp_avg")}
@@ -117,11 +132,21 @@ class _Attempt:
         )
 
     def _start(self, clock: "_Stopwatch") -> TrainingState:
-        """Return the state to go on from: an earlier attempt's, the parent's last, or fresh weights."""
-        trial, training = self.trial, self.context.training
-        model = Decoder(trial.model)
-        losses = torch.zeros(trial.end_step - trial.start_step)
-        state = TrainingState(model, build_optimizer(model, training), trial.start_step, losses, trial.start_step)
+        """Return the state to go on from, the same on every worker."""
+        trial, world = self.trial, self.context.world
+        model = Decoder(trial.model).to(world.device)
+        losses = torch.zeros(trial.end_step - trial.start_step, device=world.device)
+        optimizer = build_optimizer(model, self.context.training)
+        state = TrainingState(model, optimizer, trial.start_step, losses, trial.start_step)
+        if self.is_first:
+            self._fill(state, clock)
+        if world.size > 1:
+            share(state, world)
+        return state
+
+    def _fill(self, state: TrainingState, clock: "_Stopwatch") -> None:
+        """Make `state` an earlier attempt's, the parent's last, or fresh weights."""
+        trial = self.trial
         progress = _loaded_or_removed(self.context.trial_folder(trial.id), PROGRESS)
         if progress is not None:
             _resume(state, progress, clock)
@@ -131,11 +156,12 @@ class _Attempt:
             state.restore(parent.tensors, step=parent.step)
         else:
             assert trial.start_step == 0, f"trial {trial.id} has no parent to start from at step {trial.start_step}"
-            initialise(model, seed=trial.seed)
-        return state
+            initialise(state.model.cpu(), seed=trial.seed)  # one generator's numbers, whatever computes on them
+            state.model.to(self.context.world.device)
 
     def _do_stages(self, state: TrainingState, corpus: PreparedCorpus, clock: "_Stopwatch") -> None:
-        batches = training_batches(self.trial, self.context.training, corpus)
+        world, clip = self.context.world, self.context.training.gradient_clip
+        batches = training_batches(self.trial, self.context.training, corpus, world=world)
         watch = Watch(
             report=lambda step: self.context.report(step, self.trial.end_step),
             save=lambda current: self._save_progress(current, clock),
@@ -146,11 +172,14 @@ class _Attempt:
                 continue
             state.stage = index
             if isinstance(stage, Stretch):
-                train(state, batches, stage, gradient_clip=self.context.training.gradient_clip, watch=watch)
+                train(state, batches, stage, gradient_clip=clip, watch=watch, world=world)
             else:
                 compress(state, stage)
+                world.copy(state.tensors().values())
 
     def _save_progress(self, state: TrainingState, clock: "_Stopwatch") -> None:
+        if not self.is_first:
+            return
         notes = {"stage": state.stage, "training_seconds": state.training_seconds, "seconds": clock.seconds}
         folder = self.context.trial_folder(self.trial.id) / PROGRESS
         save_checkpoint(folder, state.tensors(), step=state.step, notes=notes)
@@ -195,7 +224,7 @@ class _Attempt:
             state=TrialState.DIVERGED,
             failure=failure,
             timings=self._timings(state, clock),
-            environment=_environment(),
+            environment=_environment(self.context.world.device),
         )
 
     def _saved(self, status: TrialStatus, tensors: Mapping[str, torch.Tensor]) -> TrialStatus:
@@ -256,9 +285,12 @@ def _quantize(trial: TrialSpec) -> Quantize | None:
     return next((operation for operation in operations if isinstance(operation, Quantize)), None)
 
 
-def _environment() -> Environment:
+def _environment(device: torch.device) -> Environment:
     return Environment(
-        python=platform.python_version(), torch=torch.__version__, device="cpu", threads=torch.get_num_threads()
+        python=platform.python_version(),
+        torch=torch.__version__,
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        threads=torch.get_num_threads(),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from scaling_api.v1alpha1.trial import Failure, FailureClass, TrialSpec, TrialStatus
-from scaling_trainer.context import ALONE, TrialContext, World
+from scaling_trainer.context import Alone, TrialContext, World
 from scaling_trainer.errors import CheckpointError
 from scaling_trainer.executors.failures import failure, failure_of_error
 from scaling_trainer.executors.messages import Raised, Returned, Setup, Work
@@ -58,8 +58,17 @@ def missing_accelerator(setup: Setup) -> Failure | None:
     )
 
 
+def device_name(setup: Setup) -> str:
+    """Return what to compute on, as torch has it: the pool's accelerator, where it is there."""
+    if setup.accelerator is None:
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def run_attempt(
-    run: RunTrial, work: Work, *, setup: Setup, report: Callable[[int, int], None], world: World = ALONE
+    run: RunTrial, work: Work, *, setup: Setup, report: Callable[[int, int], None], world: World | None = None
 ) -> Returned | Raised:
     """Run a trial's function and return what came of it; nothing is raised."""
     context = TrialContext(
@@ -69,7 +78,7 @@ def run_attempt(
         folder=setup.folder,
         checkpoint_interval_s=setup.checkpoint_interval_s,
         report=report,
-        world=world,
+        world=world or Alone(device_name(setup)),
     )
     try:
         return Returned(status=_checked(_run(run, work, context, store=setup.store)))

@@ -108,14 +108,18 @@ class Lane:
             self._process.stdin.flush()
 
 
-def _environment(threads: int) -> dict[str, str]:
-    """Return this process's environment, with the threads fixed and this interpreter's module paths."""
-    paths = [path or str(Path.cwd()) for path in sys.path]
+def thread_environment(threads: int) -> dict[str, str]:
+    """Return the variables that make a process's numbers the same wherever it runs."""
     return {
-        **os.environ,
         **dict.fromkeys(_THREAD_VARIABLES, str(threads)),
-        "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONHASHSEED": "0",  # the order of sets of strings is then the same in every process
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it products on a GPU vary from run to run
         "PYTHONFAULTHANDLER": "1",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """Return this process's environment, with the threads fixed and this interpreter's module paths."""
+    paths = [path or str(Path.cwd()) for path in sys.path]
+    return {**os.environ, **thread_environment(threads), "PYTHONPATH": os.pathsep.join(paths)}

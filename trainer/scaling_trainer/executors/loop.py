@@ -139,8 +139,8 @@ class _Loop:
             if attempt.trial.id not in ids:
                 self._take_away(number)
         self.orders, self._followed = orders, orders.revision
-        self._attempts.follow(orders)
         self._refuse_too_large(orders.trials)
+        self._attempts.follow(orders)
 
     def _take_away(self, number: int) -> None:
         """Interrupt a trial that is wanted no more; its lane goes with it."""
@@ -154,11 +154,14 @@ class _Loop:
     def _refuse_too_large(self, trials: Iterable[TrialSpec]) -> None:
         for trial in trials:
             pool, workers = self._pool_of(trial), trial.compute.workers
-            if workers > self._slots.size(pool):
-                message = (
-                    f"Trial {trial.id} has {workers} workers, and the pool {pool} has at most "
-                    f"{self._slots.size(pool)} accelerators (or cores): raise its maxNodes, or lower sweep.compute."
+            slots = self._slots.size(pool)
+            if workers > slots:
+                has = (
+                    f"has at most {slots} accelerators (or cores): raise its maxNodes, or lower"
+                    if slots
+                    else "is not there: see"
                 )
+                message = f"Trial {trial.id} has {workers} workers, and the pool {pool} {has} sweep.compute."
                 raise RunStoppedError(failure(FailureClass.CONFIGURATION, "PoolTooSmall", message))
 
     def _queue_of(self, trial: TrialSpec) -> Queue:

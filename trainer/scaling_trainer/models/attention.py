@@ -55,7 +55,7 @@ class _Attention(torch.autograd.Function):
     def forward(ctx: Any, qkv: Tensor, rotation: Tensor, mask: Tensor, heads: int) -> Tensor:
         context = len(rotation)
         parts = _split(qkv, context, heads)
-        turned = torch.empty(parts[:2].shape)
+        turned = torch.empty(parts[:2].shape, device=qkv.device)
         torch.mul(_pairs(parts[:2]), rotation, out=_pairs(turned))
         q, k = turned.flatten(1, 2)
         v = parts[2].reshape(q.shape)
@@ -69,12 +69,12 @@ class _Attention(torch.autograd.Function):
         q, k, v, weights, rotation = ctx.saved_tensors
         heads = gradient.shape[1] // q.shape[2]
         mixed = gradient.view(-1, q.shape[1], heads, q.shape[2]).transpose(1, 2).reshape(q.shape)
-        result = torch.empty(len(gradient), 3 * gradient.shape[1])
+        result = torch.empty(len(gradient), 3 * gradient.shape[1], device=gradient.device)
         parts = _split(result, len(rotation), heads)
         parts[2].copy_(torch.bmm(weights.mT, mixed).view(parts[2].shape))
         scores = torch.ops.aten._softmax_backward_data(torch.bmm(mixed, v.mT), weights, -1, weights.dtype)
         scores.mul_(q.shape[-1] ** -0.5)
-        turned = torch.empty(2, *q.shape)
+        turned = torch.empty(2, *q.shape, device=q.device)
         torch.bmm(scores, k, out=turned[0])
         torch.bmm(scores.mT, q, out=turned[1])
         torch.mul(_pairs(turned.view(parts[:2].shape)), rotation.conj().resolve_conj(), out=_pairs(parts[:2]))

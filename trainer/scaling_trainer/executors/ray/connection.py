@@ -1,0 +1,114 @@
+"""A Ray of our own on this machine, or the cluster's."""
+
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from scaling_trainer.executors.ray.pools import LOCAL_POOL, PREFIX
+
+_OBJECT_STORE_BYTES: Final = 80 * 2**20  # the least that Ray takes: only messages go through it
+_QUIET: Final = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DISABLE_IMPORT_WARNING": "1",
+}
+
+
+class Connection:
+    """This process's connection to a Ray, and the Ray itself where it is our own."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Use `start` or `join` instead."""
+        self._folder = folder
+        self._is_open = True
+
+    @classmethod
+    def start(cls, *, slots: int) -> "Connection":
+        """Start a Ray on this machine with one pool, `local`, that only this process and its lanes can talk to.
+
+        Args:
+            slots: lanes at most.
+        """
+        import ray
+
+        folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # its sockets' names must be short
+        try:
+            _choose_token()
+            with _environment(_QUIET):
+                ray.init(
+                    address="local",
+                    num_cpus=slots,
+                    num_gpus=0,
+                    resources={PREFIX + LOCAL_POOL: slots},
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                    include_dashboard=False,
+                    configure_logging=False,
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                    _temp_dir=str(folder),
+                )
+        except BaseException:
+            ray.shutdown()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return cls(folder)
+
+    @classmethod
+    def join(cls, address: str) -> "Connection":
+        """Connect to a Ray that runs already.
+
+        Args:
+            address: such as auto, which is the one that this machine belongs to.
+        """
+        import ray
+
+        with _environment(_QUIET):
+            ray.init(address=address, configure_logging=False, logging_level=logging.ERROR, log_to_driver=False)
+        return cls()
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """Return Ray's list of nodes; none once it is closed."""
+        import ray
+
+        return list(ray.nodes()) if self._is_open else []  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """Disconnect, and end the Ray if it is our own; closing again does nothing."""
+        import ray
+
+        if self._is_open:
+            self._is_open = False
+            ray.shutdown()
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _choose_token() -> None:
+    """Have a token that only this process and its children know, for all its life: Ray reads it once.
+
+    Ray would leave one in the home directory, which may not be writable.
+    """
+    logging.getLogger("ray").setLevel(logging.ERROR)  # it says that there is a token
+    if not any(name in os.environ for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set variables for the processes that Ray starts; what was set before is left as it was afterwards."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
