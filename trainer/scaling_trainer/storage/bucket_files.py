@@ -16,7 +16,7 @@ from scaling_trainer.storage.errors import StorageRefusedError
 _PIECE_BYTES: Final = 8 << 20
 _CONNECT_TIMEOUT_S: Final = 5.0
 _REQUEST_TIMEOUT_S: Final = 60.0
-_TRIES: Final = 4  # of one request, by the S3 client itself, with exponential backoff
+_TRIES: Final = 3  # of one request, by the S3 client itself, with exponential backoff
 
 
 class BucketFiles:
@@ -25,7 +25,7 @@ class BucketFiles:
     def __init__(self, files: fs.FileSystem, root: str, *, uri: str) -> None:
         """Use `of` instead."""
         self._files = files
-        self._root = root.strip("/")
+        self._root = root.rstrip("/")
         self.uri = uri
 
     @classmethod
@@ -75,11 +75,9 @@ class BucketFiles:
 
     def names(self, folder: str) -> list[str]:
         """See `Files`."""
-        return sorted(
-            info.path.removeprefix(f"{self._root}/")
-            for info in self._infos(folder, recursive=True)
-            if info.type == fs.FileType.File
-        )
+        prefix = f"{self._root}/".lstrip("/")
+        infos = self._infos(folder, recursive=True)
+        return sorted(info.path.lstrip("/").removeprefix(prefix) for info in infos if info.type == fs.FileType.File)
 
     def folders(self, folder: str) -> list[str]:
         """See `Files`."""

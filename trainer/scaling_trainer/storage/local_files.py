@@ -10,7 +10,7 @@ from pathlib import Path
 from scaling_trainer.durable import make_folder, sync_folder, write_all
 
 _PIECE_BYTES = 1 << 20
-_TRIES = 3
+_TRIES = 10
 
 
 class LocalFiles:
@@ -29,7 +29,7 @@ class LocalFiles:
         """See `Files`."""
         path = self._root / name
         for _ in range(_TRIES - 1):
-            with contextlib.suppress(FileNotFoundError):  # `remove` may take an empty folder away
+            with contextlib.suppress(FileNotFoundError, FileExistsError):  # `remove` takes empty folders away
                 make_folder(path.parent)
                 _write(path, content)
                 return

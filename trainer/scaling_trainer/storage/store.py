@@ -11,6 +11,7 @@ that a result depends on.
 """
 
 import hashlib
+import json
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -159,7 +160,7 @@ class Store:
             FileNotFoundError: a newer one took its place meanwhile; nothing is kept.
         """
         manifest = (folder / MANIFEST).read_bytes()
-        names = [path.name for path in folder.iterdir() if path.name != MANIFEST and path.name[0] != "."]
+        names = [file["name"] for file in json.loads(manifest).values() if isinstance(file, dict)]
         self._all(names, lambda name: self.files.write(f"{snapshot.folder}/{name}", folder / name))
         if (folder / MANIFEST).read_bytes() != manifest:
             raise FileNotFoundError(f"{folder} was replaced")
