@@ -19,6 +19,8 @@ def main() -> None:
     """Answer requests until there are no more."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a killed operator leaves no fit behind
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # control-C is the operator's to handle
+    import scaling_laws.analysis  # noqa: F401 - a library that is short of memory while it is loaded may hang
+
     _limit_memory(int(sys.argv[1]))
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # nothing else may write between two answers
