@@ -87,7 +87,6 @@ ALLOWED = [
     ("create", "scalingtrials.scalinglaws.dev"),
     ("patch", "scalingtrials.scalinglaws.dev"),
     ("create", "rayjobs.ray.io"),
-    ("patch", "rayjobs.ray.io"),
     ("delete", "rayjobs.ray.io"),
     ("watch", "rayclusters.ray.io"),
     ("watch", "pods"),
@@ -102,6 +101,8 @@ ALLOWED = [
 FORBIDDEN = [
     ("list", "secrets"),
     ("update", "scalingexperiments.scalinglaws.dev"),
+    ("update", "rayjobs.ray.io"),
+    ("patch", "rayjobs.ray.io"),
     ("create", "pods"),
     ("create", "pods/exec"),
     ("delete", "pods"),
