@@ -15,7 +15,7 @@ from scaling_laws.analysis import LINEAR
 from scaling_laws.design.corpora import PYTHON_CORPUS_FINGERPRINT
 from scaling_laws.design.cost import Estimate, estimate
 from scaling_laws.design.plan import Plan, plan_trials
-from scaling_laws.design.supported import unsupported, unused
+from scaling_laws.design.supported import Place, unsupported, unused
 from scaling_laws.fit.findings import FEWEST_CLUSTERS, FEWEST_STEPS
 from scaling_laws.law_requests import unfittable
 
@@ -37,23 +37,25 @@ class LocalPlan:
     lanes: int
     """Trials at a time."""
     estimate: Estimate
+    place: Place = Place.MACHINE
+    """What runs them."""
 
 
-def plan_locally(loaded: LoadedExperiment) -> LocalPlan:
+def plan_locally(loaded: LoadedExperiment, *, place: Place = Place.MACHINE) -> LocalPlan:
     """Return the plan of an experiment for this machine.
 
     Raises:
         CommandError: the spec asks for what cannot be done here, the corpus cannot be read, or the sweep is empty.
     """
     spec = loaded.experiment.spec
-    _refuse_unsupported(loaded)
+    _refuse_unsupported(loaded, place)
     fingerprint = _corpus_fingerprint(spec)
     try:
         plan = plan_trials(spec, corpus_fingerprint=fingerprint)
     except InvalidExperimentError as error:
         raise loaded.source.error(error.problems) from None
-    lanes = _lanes(spec)
-    return LocalPlan(loaded.experiment, plan, fingerprint, lanes, estimate_of(plan.trials, spec, lanes=lanes))
+    lanes = max(_lanes(spec), *(trial.compute.workers for trial in plan.trials))
+    return LocalPlan(loaded.experiment, plan, fingerprint, lanes, estimate_of(plan.trials, spec, lanes=lanes), place)
 
 
 def estimate_of(trials: Sequence[TrialSpec], spec: ExperimentSpec, *, lanes: int) -> Estimate:
@@ -93,9 +95,9 @@ def kinds_of(trials: Sequence[TrialSpec]) -> dict[str, int]:
     return dict(Counter(trial.kind.value for trial in trials))
 
 
-def _refuse_unsupported(loaded: LoadedExperiment) -> None:
+def _refuse_unsupported(loaded: LoadedExperiment, place: Place) -> None:
     spec = loaded.experiment.spec
-    if problems := (*unsupported(spec), *unfittable(spec)):
+    if problems := (*unsupported(spec, place=place), *unfittable(spec)):
         raise loaded.source.error(problems)
 
 
@@ -165,11 +167,16 @@ def _lanes(spec: ExperimentSpec) -> int:
     return min(cores, spec.execution.parallel_trials or cores)
 
 
-def require_trainer() -> None:
+def require_trainer(*, ray: bool = False) -> None:
     """Return if trials can be trained here.
 
+    Args:
+        ray: they are to run on Ray.
+
     Raises:
-        CommandError: torch is not installed; the message says how to install it.
+        CommandError: torch, or Ray, is not installed; the message says how to install it.
     """
     if find_spec("torch") is None or find_spec("torchao") is None:
         raise CommandError(f"Training needs PyTorch and torchao, which are not installed; {INSTALL_TRAINER}.")
+    if ray and find_spec("ray") is None:
+        raise CommandError(f"The executor ray needs Ray, which is not installed; {INSTALL_TRAINER}.")

@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,10 @@ from scaling_cli.show.json_text import json_text
 from scaling_cli.show.progress import shown_progress
 from scaling_laws.analysis import Analysis, PenaltyFit, PipelineLaw, analyse
 from scaling_laws.design.cost import trial_seconds
+from scaling_laws.design.supported import Place
 
 if TYPE_CHECKING:
-    from scaling_trainer.executors.base import Outcome
+    from scaling_trainer.executors.base import Executor, Outcome
     from scaling_trainer.results import ResultsFolder
 
 LAWS_FILE, RUN_FILE = "laws.json", "run.json"
@@ -161,21 +163,29 @@ def _checked_corpus(local: LocalPlan, folder: Path) -> Sequence[str]:
 
 
 def _train(local: LocalPlan, results: "ResultsFolder", *, finished: frozenset[str]) -> "Outcome":
-    from scaling_trainer.context import TrialContext
     from scaling_trainer.executors.base import Orders
-    from scaling_trainer.executors.local import LocalExecutor
 
     spec = local.experiment.spec
-    context = TrialContext(
-        task=spec.task, training=spec.training, corpus_fingerprint=local.corpus_fingerprint, folder=results.path
-    )
     orders = Orders(0, local.plan.trials, spec.execution)
-    executor = LocalExecutor(context, lanes=local.lanes, keep_open=(results.lock_descriptor,))
     sequences = spec.training.evaluation_sequences
     estimates = {trial.id: trial_seconds(trial, evaluation_sequences=sequences) for trial in local.plan.trials}
     progress = RunProgress.of(local.plan.trials, estimates, lanes=local.lanes, finished=finished)
-    with shown_progress(progress) as on_event:
+    with closing(_executor(local, results)) as executor, shown_progress(progress) as on_event:
         return executor.run(lambda: orders, ledger=results, on_event=on_event)
+
+
+def _executor(local: LocalPlan, results: "ResultsFolder") -> "Executor":
+    from scaling_trainer.context import TrialContext
+
+    spec, fingerprint = local.experiment.spec, local.corpus_fingerprint
+    context = TrialContext(spec.task, spec.training, corpus_fingerprint=fingerprint, folder=results.path)
+    if local.place is Place.RAY:
+        from scaling_trainer.executors.ray.executor import RayExecutor
+
+        return RayExecutor(context, lanes=local.lanes)
+    from scaling_trainer.executors.local import LocalExecutor
+
+    return LocalExecutor(context, lanes=local.lanes, keep_open=(results.lock_descriptor,))
 
 
 def _analysed(local: LocalPlan, outcome: "Outcome") -> Analysis:

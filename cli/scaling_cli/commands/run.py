@@ -22,7 +22,10 @@ def run(
     ],
     *,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Results folder; else results/NAME.")] = None,
-    executor: Annotated[Literal["local"], typer.Option(help="Where trials run: on this machine's cores.")] = "local",
+    executor: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="What runs trials on this machine's cores: processes, or Ray as on a cluster."),
+    ] = "local",
     fresh: Annotated[
         bool, typer.Option("--fresh/--resume", help="Remove earlier results, or go on from them.")
     ] = False,
@@ -32,22 +35,23 @@ def run(
 
     The same command again goes on from what is finished.
     """
-    assert executor == "local"
     again = f"scaling run {shlex.quote(file)}{f' --out {shlex.quote(str(out))}' if out else ''}"
+    again += " --executor ray" if executor == "ray" else ""
     try:
-        _run(file, out, fresh=fresh, as_json=as_json, again=again)
+        _run(file, out, on_ray=executor == "ray", fresh=fresh, as_json=as_json, again=again)
     except KeyboardInterrupt:
         words = f"Stopped. What is finished is kept; go on with: {again}"
         raise CommandError(words, exit_code=ExitCode.INTERRUPTED) from None
 
 
-def _run(file: str, out: Path | None, *, fresh: bool, as_json: bool, again: str) -> None:
+def _run(file: str, out: Path | None, *, on_ray: bool, fresh: bool, as_json: bool, again: str) -> None:
     from scaling_cli.experiments import load_experiment
     from scaling_cli.planning import plan_locally, require_trainer
     from scaling_cli.running import execute
+    from scaling_laws.design.supported import Place
 
-    local = plan_locally(load_experiment(file))
-    require_trainer()
+    local = plan_locally(load_experiment(file), place=Place.RAY if on_ray else Place.MACHINE)
+    require_trainer(ray=on_ray)
     folder = out or Path("results") / local.experiment.metadata.name
     announce = partial(_announce, local, folder, as_json=as_json)
     ended = execute(local, folder, fresh=fresh, on_open=announce, on_corpus=_remark)

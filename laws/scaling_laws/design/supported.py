@@ -68,7 +68,13 @@ def _compute(spec: ExperimentSpec, place: Place) -> Iterator[Problem]:
         here = f"spec.sweep.compute[{index}]"
         if level.workers > 1 and place is Place.MACHINE:
             yield Problem(
-                f"{here}.workers", f"the local executor trains each model with one process, found {level.workers}"
+                f"{here}.workers",
+                f"the local executor trains each model with one process, found {level.workers}; use --executor ray",
+            )
+        elif level.workers > spec.training.batch_size:
+            yield Problem(
+                f"{here}.workers",
+                f"{level.workers} workers cannot share a batch of {spec.training.batch_size} (training.batchSize)",
             )
         elif level.workers > 1 and level.strategy is not Strategy.DDP:
             yield Problem(f"{here}.strategy", f"{level.strategy} is not implemented yet; use {Strategy.DDP}")

@@ -1,7 +1,9 @@
 """Runs trials on Ray: lanes that are kept from trial to trial, and Ray Train for trials of several workers."""
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from scaling_api.v1alpha1.trial import TrialSpec
 from scaling_trainer.context import TrialContext
@@ -85,6 +87,7 @@ class RayExecutor:
             return run_loop(ask, self._lanes, ledger=ledger, on_event=on_event, manner=manner)
         finally:
             self._lanes = None
+            _remove_empty(log)
 
     def capacity(self) -> Mapping[str, Capacity]:
         """Return what is up, by pool's name; nothing once it is closed."""
@@ -112,3 +115,12 @@ class RayExecutor:
         assert self._orders is not None
         pools = self._orders.execution.pools
         return trial.compute.pool or (pools[0].name if pools else "default")
+
+
+def _remove_empty(log: str) -> None:
+    """Remove the logs of lanes that printed nothing, of those on this machine."""
+    path = Path(log)
+    for found in path.parent.glob(f"{path.name}*.log"):
+        with contextlib.suppress(OSError):
+            if found.stat().st_size == 0:
+                found.unlink()
