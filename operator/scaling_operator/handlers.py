@@ -62,6 +62,8 @@ class ExperimentWatch:
                 kopf.operator(
                     registry=self._registry,
                     settings=kopf_settings(),
+                    # Else kopf asks for the user's name, and the user of a pod often has none.
+                    identity="scaling-operator",  # type: ignore[arg-type]
                     standalone=True,
                     clusterwide=not self._namespaces,
                     namespaces=self._namespaces,
