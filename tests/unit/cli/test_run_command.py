@@ -133,7 +133,7 @@ def test_a_refused_law_ends_with_four_and_was_announced(scaling: Scaling, script
             "form: Chinchilla, features: [C]",
             "spec.laws[0].features: features are for the form Linear",
         ),
-        ("seeds: 2", "compute: [{workers: 2}]", "spec.sweep.compute[0].workers: the local executor trains each model"),
+        ("seeds: 2", "compute: [{strategy: FSDP}]", "spec.sweep.compute[0].strategy: FSDP shares a model among"),
         ("seeds: 2", "limits: {tokensPerParameter: {min: 9999}}", "spec.sweep: the sweep is empty"),
         ("python: {}", "uri: nowhere.txt", "spec.task.language.corpus"),
     ],
@@ -149,6 +149,19 @@ def test_what_cannot_be_run_is_refused_before_anything_is_spent(
         assert message in result.stderr
         assert result.stderr.count("\n") == 1
     assert not Path("results").exists()
+
+
+def test_trials_of_several_workers_are_for_ray(scaling: Scaling, script: Script, tmp_path: Path) -> None:
+    path = write(tmp_path, EXPERIMENT.replace("seeds: 2", "compute: [{workers: 2}]", 1))
+    result = scaling("run", path)
+    assert result.exit_code == 2
+    assert "spec.sweep.compute[0].workers: the local executor trains each model with one process" in result.stderr
+    assert "use --executor ray" in result.stderr
+    assert scaling("plan", path).exit_code == 0
+    path = write(tmp_path, EXPERIMENT.replace("seeds: 2", "compute: [{workers: 99}]", 1))
+    result = scaling("run", path, "--executor", "ray")
+    assert result.exit_code == 2
+    assert "spec.sweep.compute[0].workers: 99 workers cannot share a batch of 8 (training.batchSize)" in result.stderr
 
 
 def test_settings_for_a_cluster_are_named_as_unused(scaling: Scaling, script: Script, tmp_path: Path) -> None:
