@@ -4,14 +4,17 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final, TypeAlias
 
 from scaling_operator.run import run
-from scaling_operator.settings import SettingsError, settings_from
+from scaling_operator.settings import Settings, SettingsError, settings_from
 
-UNUSABLE_SETTINGS = 2
+UNUSABLE_SETTINGS: Final = 2
+Start: TypeAlias = Callable[[Settings, Mapping[str, str]], Coroutine[Any, Any, int]]
 
 
-def main() -> int:
+def main(start: Start = run) -> int:
     """Run the operator; return its exit status."""
     try:
         settings = settings_from(os.environ)
@@ -22,7 +25,7 @@ def main() -> int:
         level=settings.log_level.value, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     logging.getLogger("kopf").setLevel(logging.WARNING)  # it says a line for each event
-    return asyncio.run(run(settings, os.environ))
+    return asyncio.run(start(settings, os.environ))
 
 
 def end(status: int) -> None:

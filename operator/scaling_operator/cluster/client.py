@@ -15,7 +15,6 @@ from urllib.parse import urlencode
 import urllib3
 from kubernetes import config
 from kubernetes.client.configuration import Configuration
-from kubernetes.client.exceptions import ApiException
 from kubernetes.client.rest import RESTClientObject
 
 from scaling_operator.cluster.bucket import TokenBucket
@@ -69,7 +68,7 @@ def load_configuration() -> Configuration:
     """
     configuration = Configuration()
     config.load_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-    configuration.retries = False  # the queue retries; a request repeated below it could not be counted or stopped
+
     configuration.connection_pool_maxsize = 2 * THREADS  # watches keep theirs
     return configuration
 
@@ -208,16 +207,16 @@ class Client:
             query["timeout"] = f"{max(1, int(timeout_s))}s"  # the server gives up as well, not the client alone
         url = self.configuration.host + call.path + (f"?{urlencode(query)}" if query else "")
         headers = {"Accept": JSON, "Content-Type": call.content_type, "User-Agent": USER_AGENT, **self.identity()}
-        try:
-            answer = self._rest.request(  # type: ignore[no-untyped-call]
-                call.method, url, headers=headers, body=body, _request_timeout=(CONNECT_TIMEOUT_S, timeout_s)
+        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=timeout_s)
+        try:  # below the client's own `request`, which would encode the body once more
+            answer: urllib3.HTTPResponse = self._rest.pool_manager.request(
+                call.method, url, headers=headers, body=body, timeout=timeout, preload_content=False, retries=False
             )
-        except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             self._on_call(call.method, 0)
             raise Unavailable(f"The API server does not answer: {error}") from error
         self._on_call(call.method, answer.status)
-        response: urllib3.HTTPResponse = answer.response
-        return response
+        return answer
 
 
 def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> Manifest:
