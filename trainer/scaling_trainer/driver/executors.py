@@ -7,7 +7,7 @@ from scaling_api.driver_protocol import DriverPlan
 from scaling_api.v1alpha1.task import Task
 from scaling_api.v1alpha1.training import Training
 from scaling_trainer.context import TrialContext
-from scaling_trainer.driver.options import Options
+from scaling_trainer.driver.options import OWN_RAY, Options
 from scaling_trainer.executors.base import Executor
 
 NO_CORPUS = "0" * 64
@@ -42,9 +42,18 @@ def executor_maker(options: Options) -> MakeExecutor:
             folder=options.scratch,
             checkpoint_interval_s=options.checkpoint_interval_s,
         )
-        return _local(context, options)
+        return _on_ray(context, options) if options.executor == "ray" else _local(context, options)
 
     return make
+
+
+def _on_ray(context: TrialContext, options: Options) -> Executor:
+    from scaling_trainer.executors.ray.executor import RUN_TRIAL, RayExecutor
+
+    address = None if options.ray_address == OWN_RAY else options.ray_address
+    return RayExecutor(
+        context, address=address, lanes=options.lanes, run=options.run or RUN_TRIAL, store=options.storage
+    )
 
 
 def _local(context: TrialContext, options: Options) -> Executor:

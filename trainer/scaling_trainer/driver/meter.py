@@ -1,5 +1,6 @@
 """Counts the seconds of accelerators that are up, at work or not, and what they cost."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -27,8 +28,8 @@ class Meter:
         self.pools: tuple[Pool, ...] = ()
         self._capacity = capacity
         self._keep = keep
-        self._lock = threading.Lock()
         self._not_kept = NOTHING
+        self._last: Mapping[str, Capacity] = {}
         self._kept_at = self._looked_at = time.monotonic()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="meter", daemon=True)
@@ -52,7 +53,9 @@ class Meter:
     def _look(self, *, keep_after_s: float) -> None:
         now = time.monotonic()
         seconds, self._looked_at = now - self._looked_at, now
-        self._not_kept += spending_of(self._capacity(), self.pools, seconds=seconds)
+        with contextlib.suppress(Exception):  # an executor that comes or goes: what was up is as it was
+            self._last = self._capacity()
+        self._not_kept += spending_of(self._last, self.pools, seconds=seconds)
         if now - self._kept_at >= keep_after_s:
             self._kept_at = now
             if self._not_kept.accelerator_seconds > 0:
@@ -62,7 +65,9 @@ class Meter:
 
 def spending_of(capacity: Mapping[str, Capacity], pools: tuple[Pool, ...], *, seconds: float) -> Spending:
     """Return what it takes to have these accelerators up; a cost where one of the pools has a price."""
-    prices = {pool.name: pool.hourly_price for pool in pools if pool.hourly_price is not None}
+    prices = {pool.name: pool.hourly_price for pool in pools}
+    first = pools[0].hourly_price if pools else None  # what has no pool's name stands for the first
     units = {name: up.accelerators * seconds for name, up in capacity.items()}
-    cost = sum(prices[name] * used / 3600 for name, used in units.items() if name in prices) if prices else None
-    return Spending(accelerator_seconds=sum(units.values()), cost=cost)
+    costs = [(prices.get(name, first) or 0.0) * used / 3600 for name, used in units.items()]
+    has_prices = any(pool.hourly_price is not None for pool in pools)
+    return Spending(accelerator_seconds=sum(units.values()), cost=sum(costs) if has_prices else None)

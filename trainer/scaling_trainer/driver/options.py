@@ -16,6 +16,8 @@ _VARIABLES: Final = {
     "name": "SCALING_NAME",
     "token_file": "SCALING_TOKEN_FILE",
 }
+OWN_RAY: Final = "local"
+"""In place of an address: a Ray of the driver's own on its machine."""
 _SHORTEST_TOKEN: Final = 16
 _UNANSWERED_S: Final = 6 * 3600.0
 
@@ -43,7 +45,7 @@ class Options:
     """ray or local."""
     run: str | None
     """The function that runs a trial, as module:function; the trainer's, without it."""
-    ray_address: str | None
+    ray_address: str
     lanes: int | None
     """Of the local executor, at most."""
     checkpoint_interval_s: float
@@ -99,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--scratch", default="/tmp/scaling", help="folder of each node for running trials (default: %(default)s)")
     add("--executor", choices=("ray", "local"), default="ray", help="what runs trials (default: %(default)s)")
     add("--run", metavar="MODULE:FUNCTION", help="runs a trial in place of the trainer, for tests")
-    add("--ray-address", metavar="ADDRESS", default="auto", help="of the Ray cluster (default: %(default)s)")
+    add("--ray-address", metavar="ADDRESS", default="auto", help=f"of the Ray cluster, or {OWN_RAY} for its own Ray")
     add("--lanes", type=int, help="of the local executor: trials at a time (default: one a core)")
     add("--checkpoint-interval-s", type=float, default=15.0, help="between checkpoints (default: %(default)s)")
     add("--unanswered-s", type=float, default=_UNANSWERED_S, help=argparse.SUPPRESS)

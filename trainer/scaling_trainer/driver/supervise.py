@@ -15,7 +15,7 @@ CHILD: Final = "SCALING_DRIVER_PARENT"
 _USAGE: Final = 64
 _FINAL: Final = frozenset({0, _USAGE, 75, 76, 143})
 """Exit statuses of a driver that means to end; see `driver` and `__main__`."""
-_FIRST_PAUSE_S: Final = 0.5
+_FIRST_PAUSE_S: Final = 0.25
 _LONGEST_PAUSE_S: Final = 30.0
 _MOST_CRASHES: Final = 6
 _WITHIN_S: Final = 600.0
