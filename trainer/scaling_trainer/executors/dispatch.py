@@ -106,13 +106,15 @@ class Dispatch:
     def _start(self, pool: str, heads: "_Heads") -> Action | None:
         lane = self._slots.idle(Queue(pool))
         runner = self._slots.idle(Queue(pool, is_gang=True))
-        gang = heads.gang if runner is not None else None
-        if gang is not None and runner is not None:
+        if heads.gang is not None and runner is not None:
             if self._is_gangs_turn(pool, heads):
-                return self._make_room(pool, gang) or (Start(runner) if self._has_room(pool, gang) else None)
-            if lane is None and self._has_room(pool, gang):
-                return Start(runner)
+                return self._make_room(pool, heads.gang) or self._start_gang(pool, heads.gang, runner)
+            if lane is None and self._slots.number(LaneState.STARTING, queue=Queue(pool)):
+                return self._start_gang(pool, heads.gang, runner)  # beside the slot of the lane that is coming
         return Start(lane) if lane is not None and heads.single is not None else None
+
+    def _start_gang(self, pool: str, gang: TrialSpec, runner: int) -> Start | None:
+        return Start(runner) if self._has_room(pool, gang) else None
 
     def _make_room(self, pool: str, gang: TrialSpec) -> Retire | None:
         """Let a lane go, where letting go of enough gives the gang its slots."""
