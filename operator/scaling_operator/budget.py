@@ -11,6 +11,8 @@ from scaling_api.v1alpha1.trial import TrialSpec
 from scaling_operator.desired.quantities import slots_of
 from scaling_operator.observed import PodSeen
 
+_SLACK: Final = 1.01
+"""Of FLOPs: the driver stops at the limit itself, and the last trial that it admitted may use the budget up."""
 _UNITS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
@@ -58,7 +60,7 @@ def wall_time_left_s(budget: Budget, *, started_at: datetime | None, now: dateti
 def limit_reached(budget: Budget, spent: Spent, *, started_at: datetime | None, now: datetime) -> str | None:
     """Return a sentence on the first limit that is reached; None where there is room below all."""
     flops, hours, cost = budget.training_flops, budget.accelerator_hours, budget.cost
-    if flops is not None and spent.training_flops >= flops:
+    if flops is not None and spent.training_flops > flops * _SLACK:
         return f"The budget of {flops:g} training FLOPs (budget.trainingFlops) is spent."
     if hours is not None and spent.accelerator_seconds >= hours * 3600:
         return f"The budget of {hours:g} accelerator-hours (budget.acceleratorHours) is spent."

@@ -208,6 +208,10 @@ RULES: Final[tuple[Rule, ...]] = (
          INFRASTRUCTURE, "HeadLost", R, "{about} ended because its head did not answer KubeRay."),
     Rule(Source.RAY_JOB, "(AppFailed|FAILED) 75", INFRASTRUCTURE, "DriverUnanswered", R,
          "{about} ended because its driver was not spoken to for hours. Its rows are in storage and are read again."),
+    Rule(Source.RAY_JOB, "(AppFailed|FAILED) 76", INFRASTRUCTURE, "DriverSuperseded", R,
+         "{about} ended because a later driver of the experiment has begun."),
+    Rule(Source.RAY_JOB, "(AppFailed|FAILED) 64", CONFIGURATION, "DriverTooOld", S,
+         "{about} ended because its driver does not understand how it was started. Use an image of this version."),
     Rule(Source.RAY_JOB, "(AppFailed|FAILED) (137|143|-9|-15)", INFRASTRUCTURE, "DriverKilled", R,
          "{about} ended because its driver was killed, as the system does when memory runs out; ask for more "
          "execution.head.resources.memory if it happens again."),

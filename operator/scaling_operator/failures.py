@@ -87,7 +87,8 @@ def ray_job_end(job: RayJobSeen) -> Verdict | None:
 
 def has_ended(job: RayJobSeen) -> bool:
     """Whether KubeRay will do nothing more with it."""
-    return job.deployment_status in {"Complete", "Failed", "ValidationFailed"}
+    is_job_over = job.job_status in {"SUCCEEDED", "FAILED", "STOPPED"}
+    return is_job_over or job.deployment_status in {"Complete", "Failed", "ValidationFailed"}
 
 
 def queue_trouble(workload: WorkloadSeen | None, *, ray_job: str) -> Verdict:

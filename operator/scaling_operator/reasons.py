@@ -47,6 +47,7 @@ NO_ROOM: Final = "NoRoom"
 CLAIM_MISSING: Final = "ClaimMissing"
 CLAIM_LOST: Final = "ClaimLost"
 CLAIM_PENDING: Final = "ClaimPending"
+STORAGE_TROUBLE: Final = "StorageTrouble"
 TRIALS_MISSING: Final = "TrialsMissing"
 
 # TrialsComplete.

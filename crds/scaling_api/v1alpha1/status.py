@@ -236,7 +236,7 @@ class ExperimentStatus(ApiModel):
     corpus_fingerprint: Sha256 | None = None
     """SHA-256 of the corpus, pinned once it is known: trial ids depend on it."""
     started_at: Time | None = None
-    """When the first RayJob was created: budget.wallTime counts from here."""
+    """When the first driver answered: budget.wallTime counts from here."""
     finished_at: Time | None = None
     """When all was done, or given up: ttlSecondsAfterFinished counts from here."""
     conditions: Annotated[Many[Condition], Field(max_length=16), UniqueBy("type")] = ()

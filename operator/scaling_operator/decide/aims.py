@@ -91,8 +91,9 @@ def _driver_says(draft: Draft) -> str | None:
 
 
 def _nothing_fits(draft: Draft) -> str | None:
-    """Save the next cluster, which would only find out that no trial fits. The first one may find cached results."""
-    if draft.ray_job is None or (draft.job is not None and not has_ended(draft.job)):
+    """Save another cluster, which would only find out once more that no trial fits."""
+    was_exhausted = holds(draft.observed.status.conditions, reasons.BUDGET_EXHAUSTED)
+    if not was_exhausted or (draft.job is not None and not has_ended(draft.job)):
         return None
     return budget.none_fits(draft.spec.budget, draft.status.spent, draft.unfinished)
 

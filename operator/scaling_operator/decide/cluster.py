@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from scaling_api.driver_protocol import Intent
-from scaling_api.v1alpha1.status import RayJobStatus
+from scaling_api.v1alpha1.status import Condition, RayJobStatus
 from scaling_api.v1alpha1.trial import Failure, FailureClass
 from scaling_operator import reasons
 from scaling_operator.conditions import false_since
@@ -79,8 +79,7 @@ def _catch_up(draft: Draft) -> Draft:
         return draft
     kind = "without workers, to read rows that were left," if draft.ray_job.is_replay else "with the driver"
     told = Event("Normal", reasons.CLUSTER_REQUESTED, f"RayJob {newest.name} {kind} was created.")
-    draft = draft.with_ray_job(uid=newest.uid, not_before=None).telling(told)
-    return draft if draft.status.started_at else draft.with_status(started_at=newest.created_at.replace(microsecond=0))
+    return draft.with_ray_job(uid=newest.uid, not_before=None).telling(told)
 
 
 def _rest(draft: Draft) -> Draft:
@@ -157,12 +156,26 @@ def _lost(draft: Draft, job: RayJobSeen) -> Verdict | None:
             text = f"The driver of RayJob {job.name} was not reached for {deadlines.unreachable_head_seconds} s."
             return Verdict(FailureClass.INFRASTRUCTURE, reasons.HEAD_UNREACHABLE, text, Retry.REPLACE)
         return None
-    if used.epoch is None and not job.is_suspended and draft.answer is None:
-        begun = job.started_at or job.created_at
-        if (draft.now - begun).total_seconds() >= deadlines.pre_running_seconds + STARTING_MARGIN_S:
-            text = f"The driver of RayJob {job.name} did not start within {deadlines.pre_running_seconds} s."
-            return Verdict(FailureClass.INFRASTRUCTURE, reasons.NEVER_RAN, text, Retry.REPLACE)
+    if draft.answer is None and not job.is_suspended:
+        return _not_up(draft, job)
     return _without_trials(draft)
+
+
+def _not_up(draft: Draft, job: RayJobSeen) -> Verdict | None:
+    """Return that no driver has come up in time, at first or again after its head was lost."""
+    begun: datetime | None = job.started_at or job.created_at
+    if draft.ray_job is not None and draft.ray_job.epoch is not None:
+        conditions = draft.observed.status.conditions
+        begun = next((c.last_transition_time for c in conditions if _is_unready(c)), None)
+    limit_s = draft.observed.settings.deadlines.pre_running_seconds
+    if begun is None or (draft.now - begun).total_seconds() < limit_s + STARTING_MARGIN_S:
+        return None
+    text = f"The driver of RayJob {job.name} did not come up within {limit_s} s."
+    return Verdict(FailureClass.INFRASTRUCTURE, reasons.NEVER_RAN, text, Retry.REPLACE)
+
+
+def _is_unready(condition: Condition) -> bool:
+    return condition.type == reasons.CLUSTER_READY and condition.status == "False"
 
 
 def _without_trials(draft: Draft) -> Verdict | None:

@@ -139,6 +139,7 @@ def _with_epoch(draft: Draft) -> Draft:
     job, answer = draft.ray_job, draft.answer
     if job is None or answer is None or answer.state.epoch == job.epoch:
         return draft
+    draft = draft if draft.status.started_at else draft.with_status(started_at=draft.now)
     if job.epoch is not None:
         text = f"The driver of RayJob {job.name} was started again, and goes on from what is in storage."
         draft = draft.telling(Event("Warning", reasons.DRIVER_RESTARTED, text)).failing(

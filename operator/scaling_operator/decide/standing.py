@@ -58,6 +58,9 @@ def _answering(draft: Draft) -> Standing | None:
     is_without_workers = answer.state.lanes == 0 and answer.state.phase is DriverPhase.RUNNING
     if is_without_workers and (trouble := _worker_trouble(draft)):
         return _of(trouble)
+    if answer.state.trouble is not None:
+        message = f"The driver of RayJob {used.name} waits for its storage: {answer.state.trouble}"
+        return Standing(False, reasons.STORAGE_TROUBLE, message, is_warning=True)
     return Standing(True, reasons.DRIVER_ANSWERS, f"The driver of RayJob {used.name} answers.")
 
 

@@ -4,6 +4,8 @@ from dataclasses import replace
 from typing import Final
 
 from scaling_api.driver_protocol import DriverPhase, Intent
+from scaling_operator import reasons
+from scaling_operator.conditions import false_since
 from scaling_operator.decide.draft import Draft
 from scaling_operator.decide.messages import follows
 from scaling_operator.decide.missing import all_is_read
@@ -14,6 +16,8 @@ from scaling_operator.observed import RayJobSeen
 
 SILENCE_S: Final = 60
 """A driver that was to be collected and does not answer for so long is deleted: its rows stay in storage."""
+STUCK_S: Final = 600
+"""A driver whose storage does not take its rows is given so long before it is deleted all the same."""
 SOON_S: Final = 2
 _QUIET: Final = frozenset({DriverPhase.PAUSED, DriverPhase.FINISHED, DriverPhase.STOPPING})
 
@@ -23,6 +27,8 @@ def wind_down(draft: Draft) -> Draft:
     answer = draft.answer
     if answer is None:
         return draft.later(SOON_S if draft.silence is None else SILENCE_S)
+    if answer.state.trouble is not None:
+        draft = draft.later(SILENCE_S)
     if not (answer.state.phase in _QUIET and all_is_read(draft)):
         is_quiet = answer.state.phase in _QUIET
         draft = draft.with_ray_job(is_collected=False)
@@ -44,12 +50,22 @@ def is_over(draft: Draft) -> bool:
         is_stopping = draft.answer.state.phase is DriverPhase.STOPPING or follows(
             draft, draft.answer.state, Intent.STOP
         )
-        return is_stopping and used.is_collected
+        return (is_stopping and used.is_collected) or _is_stuck(draft)
+    if used.is_collected:
+        return True
     if draft.silence is not None:
         was_there = used.epoch is not None or bool(job.job_status)
         is_long = (draft.now - draft.silence.since).total_seconds() >= SILENCE_S
-        return is_long or used.is_collected or not was_there
+        return is_long or not was_there
     return not _head_is_running(draft)
+
+
+def _is_stuck(draft: Draft) -> bool:
+    """Whether the driver cannot write its rows for so long that it is not waited for: results are found by files."""
+    begun = false_since(draft.observed.status.conditions, reasons.CLUSTER_READY, reason=reasons.STOPPING)
+    if begun is None or draft.answer is None or draft.answer.state.trouble is None:
+        return False
+    return (draft.now - begun).total_seconds() >= STUCK_S
 
 
 def delete_job(job: RayJobSeen) -> ObjectRef:

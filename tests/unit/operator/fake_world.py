@@ -1,0 +1,369 @@
+"""A cluster in memory: an API server, KubeRay, storage and drivers, just as far as the operator can see them.
+
+The operator may die between any two things that it writes. What it remembers dies with it: plans, analyses, how far
+rows were read. Drivers, heads and RayJobs may be lost at any moment; storage and the API server are not.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from random import Random
+from typing import Any
+
+from scene import NOW, UID, answer_analysis, answer_plan, identity, infrastructure, loss_of, seconds, spec_of
+
+from scaling_api.driver_protocol import DriverPhase, DriverPlan, DriverState, Intent, Row
+from scaling_api.v1alpha1.status import ExperimentStatus, Spent, TrialState
+from scaling_api.v1alpha1.trial import TrialMetrics, TrialRecord, TrialSpec, TrialStatus
+from scaling_operator.decide import decide
+from scaling_operator.decision import APPLIED_DIGEST, Decision
+from scaling_operator.fitting import AnalysisAnswer
+from scaling_operator.observed import ClaimSeen, DriverAnswer, DriverSeen, DriverSilence, Observed, PodSeen, RayJobSeen
+from scaling_operator.planning import PlanAnswer
+from scaling_operator.settings import Settings
+
+LANES = 3
+SETTINGS = Settings()
+
+
+class OperatorDiedError(Exception):
+    """The operator was killed between two writes."""
+
+
+@dataclass
+class Driver:
+    """One life of a driver: it knows the journal and what it was told."""
+
+    epoch: str
+    journal: dict[str, TrialRecord]
+    """In storage, shared with all other lives."""
+    plan: DriverPlan | None = None
+    rows: list[Row] = field(default_factory=list)
+    running: dict[str, float] = field(default_factory=dict)
+    is_answering: bool = True
+    silent_since: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for trial, known in list(self.journal.items()):
+            if known.status.state is TrialState.RUNNING:
+                self._journalled(known.spec, TrialState.INTERRUPTED, attempts=known.status.attempts)
+            else:
+                self._tell(self.journal[trial])
+
+    def put(self, plan: DriverPlan) -> None:
+        assert self.plan is None or plan.revision >= self.plan.revision
+        assert plan.experiment == UID
+        self.plan = plan
+
+    def state(self) -> DriverState:
+        return DriverState(
+            epoch=self.epoch,
+            experiment=UID,
+            plan_hash=self.plan.hash if self.plan else None,
+            phase=self._phase(),
+            last_row=len(self.rows),
+            spent=Spent(training_flops=sum(r.spec.flops for r in self.journal.values() if _is_done(r))),
+            lanes=LANES,
+            budget_exhausted=None if self._fits() else "budget.trainingFlops is used up.",
+        )
+
+    def work(self, rng: Random) -> None:
+        """Begin what may begin, and end some of what runs."""
+        if self.plan is None:
+            return
+        if self.plan.intent is not Intent.RUN:
+            for trial in list(self.running):
+                self._end(trial, TrialState.INTERRUPTED)
+            return
+        planned = {trial.id: trial for trial in self.plan.trials}
+        for trial in list(self.running):
+            if trial not in planned:
+                self._end(trial, TrialState.INTERRUPTED)
+            elif rng.random() < 0.2:
+                failed = rng.random() < 0.05
+                self._end(trial, TrialState.PENDING if failed else TrialState.SUCCEEDED)
+        for trial in self._ready():
+            if len(self.running) < LANES and self._fits():
+                self.running[trial.id] = 0.0
+                known = self.journal.get(trial.id)
+                self._journalled(trial, TrialState.RUNNING, attempts=1 + (known.status.attempts if known else 0))
+
+    def _ready(self) -> list[TrialSpec]:
+        assert self.plan is not None
+        done = {trial for trial, known in self.journal.items() if _is_done(known)}
+        return [
+            t for t in self.plan.trials
+            if t.id not in done and t.id not in self.running and all(p in done for p in t.parents)
+        ]  # fmt: skip
+
+    def _fits(self) -> bool:
+        if self.plan is None or self.plan.budget.training_flops is None:
+            return True
+        used = sum(
+            known.spec.flops for trial, known in self.journal.items() if _is_done(known) or trial in self.running
+        )
+        return all(used + trial.flops <= self.plan.budget.training_flops for trial in self._ready()[:1])
+
+    def _phase(self) -> DriverPhase:
+        if self.plan is None:
+            return DriverPhase.WAITING
+        if self.plan.intent is Intent.STOP:
+            return DriverPhase.STOPPING
+        if self.running:
+            return DriverPhase.RUNNING
+        if self.plan.intent is Intent.PAUSE:
+            return DriverPhase.PAUSED
+        return DriverPhase.RUNNING if self._ready() and self._fits() else DriverPhase.FINISHED
+
+    def _end(self, trial: str, state: TrialState) -> None:
+        del self.running[trial]
+        known = self.journal[trial]
+        self._journalled(known.spec, state, attempts=known.status.attempts)
+
+    def _journalled(self, spec: TrialSpec, state: TrialState, *, attempts: int) -> None:
+        has_loss = state is TrialState.SUCCEEDED and spec.kind != "Trunk"
+        status = TrialStatus(
+            state=state,
+            attempts=attempts,
+            metrics=TrialMetrics(loss=loss_of(spec.id)) if has_loss else TrialMetrics(),
+            failure=infrastructure() if state in {TrialState.INTERRUPTED, TrialState.PENDING} else None,
+        )
+        assert not _is_done(self.journal.get(spec.id)), f"{spec.id} was run again"
+        self.journal[spec.id] = TrialRecord(spec=spec, status=status)
+        self._tell(self.journal[spec.id])
+
+    def _tell(self, record: TrialRecord) -> None:
+        self.rows.append(Row(number=len(self.rows) + 1, at=NOW, record=record))
+
+
+def _is_done(record: TrialRecord | None) -> bool:
+    return record is not None and record.status.state is TrialState.SUCCEEDED
+
+
+@dataclass
+class Job:
+    """A RayJob, its head and its driver."""
+
+    manifest: dict[str, Any]
+    uid: str
+    created_at: datetime
+    driver: Driver | None = None
+    status: str = ""
+    is_deleting: bool = False
+
+    @property
+    def name(self) -> str:
+        name: str = self.manifest["metadata"]["name"]
+        return name
+
+    @property
+    def attempt(self) -> int:
+        return int(self.name.rpartition("-a")[2])
+
+    @property
+    def has_workers(self) -> bool:
+        return bool(self.manifest["spec"]["rayClusterSpec"]["workerGroupSpecs"])
+
+    def seen(self) -> RayJobSeen:
+        ended = self.status in {"SUCCEEDED", "FAILED"}
+        return RayJobSeen(
+            name=self.name,
+            attempt=self.attempt,
+            uid=self.uid,
+            is_ours=True,
+            created_at=self.created_at,
+            is_deleting=self.is_deleting,
+            job_status=self.status,
+            deployment_status={"SUCCEEDED": "Complete", "FAILED": "Failed", "": "Initializing"}.get(
+                self.status, "Running"
+            ),
+            reason="AppFailed" if self.status == "FAILED" else "",
+            message="Job entrypoint command failed with exit code 1" if self.status == "FAILED" else "",
+            started_at=self.created_at if not ended else None,
+        )
+
+
+@dataclass
+class World:
+    """Everything, and the dice."""
+
+    rng: Random
+    changes: dict[str, Any] = field(default_factory=dict)
+    generation: int = 1
+    now: datetime = NOW
+    status: ExperimentStatus = field(default_factory=ExperimentStatus)
+    trials: dict[str, TrialRecord] = field(default_factory=dict)
+    jobs: list[Job] = field(default_factory=list)
+    journal: dict[str, TrialRecord] = field(default_factory=dict)
+    epochs: int = 0
+    has_secret: bool = False
+    applied: dict[str, str] = field(default_factory=dict)
+    claim: ClaimSeen | None = None
+    # What the operator remembers, until it dies.
+    plan: PlanAnswer | None = None
+    analysis: AnalysisAnswer | None = None
+    read: dict[str, int] = field(default_factory=dict)
+    # What must never happen, counted.
+    finished_writes: Counter[str] = field(default_factory=Counter)
+    created_names: Counter[str] = field(default_factory=Counter)
+    writes: int = 0
+    deaths: int = 0
+
+    def observed(self) -> Observed:
+        return Observed(
+            identity=identity(self.generation),
+            created_at=NOW,
+            spec=spec_of(self.changes),
+            settings=SETTINGS,
+            fresh_token="fresh",
+            status=self.status,
+            trials=dict(self.trials),
+            plan=self.plan,
+            analysis=self.analysis,
+            ray_jobs=tuple(job.seen() for job in self.jobs),
+            pods=tuple(self._head(job) for job in self.jobs if job.driver is not None),
+            has_secret=self.has_secret,
+            applied=dict(self.applied),
+            claim=self.claim,
+            driver=self._driver(),
+        )
+
+    def reconcile(self, *, may_die: bool) -> Decision:
+        """Run one pass; the operator may die in it, and forgets everything then."""
+        observed = self.observed()
+        decision = decide(observed, now=self.now)
+        assert decision == decide(observed, now=self.now)
+        try:
+            self._perform(decision, may_die=may_die)
+        except OperatorDiedError:
+            self.deaths += 1
+            self.plan, self.analysis, self.read = None, None, {}
+        return decision
+
+    def elapse(self, number: float, *, faults: bool) -> None:
+        """Let time pass: RayJobs come up, drivers work and, with faults, are lost."""
+        self.now += seconds(number)
+        self.jobs = [job for job in self.jobs if not job.is_deleting]
+        for job in self.jobs:
+            self._advance(job)
+            if faults:
+                self._strike(job)
+
+    def _advance(self, job: Job) -> None:
+        if job.status == "" and self.rng.random() < 0.6:
+            job.status, job.driver = "RUNNING", self._new_driver()
+        driver = job.driver
+        if driver is None or job.status in {"SUCCEEDED", "FAILED"}:
+            return
+        if driver.plan is not None and driver.plan.intent is Intent.STOP:
+            job.status, job.driver = "SUCCEEDED", None
+            return
+        if job.has_workers or (driver.plan and driver.plan.intent is not Intent.RUN):
+            driver.work(self.rng)
+
+    def _strike(self, job: Job) -> None:
+        dice = self.rng.random()
+        driver = job.driver
+        if driver is not None and dice < 0.03:  # head lost: KubeRay submits the driver again
+            job.driver = self._new_driver()
+        elif driver is not None and dice < 0.05:  # the driver's end is the RayJob's
+            job.status, job.driver = "FAILED", None
+        elif dice < 0.06 and self.status.ray_job is not None and self.status.ray_job.uid == job.uid:
+            self.jobs.remove(job)  # someone deletes it
+        elif driver is not None and dice < 0.10:
+            driver.is_answering, driver.silent_since = not driver.is_answering, self.now
+        elif driver is not None and not driver.is_answering and dice < 0.4:
+            driver.is_answering = True
+
+    def _new_driver(self) -> Driver:
+        self.epochs += 1
+        return Driver(f"{self.epochs:06d}-{self.rng.getrandbits(32):08x}", self.journal)
+
+    def _driver(self) -> DriverSeen | None:
+        job = next((j for j in self.jobs if j.driver is not None and not j.is_deleting), None)
+        if job is None or job.driver is None:
+            return None
+        driver = job.driver
+        if not driver.is_answering:
+            assert driver.silent_since is not None
+            return DriverSilence(job.attempt, since=driver.silent_since, why="timeout")
+        read = self.read.get(driver.epoch, 0)
+        most = self.rng.choice([1, 3, 500])
+        return DriverAnswer(job.attempt, driver.state(), read=read, rows=tuple(driver.rows[read : read + most]))
+
+    def _perform(self, decision: Decision, *, may_die: bool) -> None:
+        def step() -> None:
+            if may_die and self.rng.random() < 0.06:
+                raise OperatorDiedError
+
+        for record in decision.trials:
+            step()
+            self._write_trial(record)
+        if decision.cursor is not None:
+            self.read[decision.cursor.epoch] = decision.cursor.number
+        for manifest in (*decision.applies, *decision.creates):
+            step()
+            self._write_object(manifest)
+        step()
+        self._put(decision.message)
+        step()
+        if decision.status is not None:
+            self.writes += 1
+            self.status = ExperimentStatus.model_validate(decision.status.model_dump(mode="json"))
+        for ref in decision.deletes:
+            step()
+            self.writes += 1
+            self.jobs = [self._deleted(job) if job.uid == ref.uid else job for job in self.jobs]
+        if decision.wants_plan:
+            self.plan = answer_plan(decision.wants_plan)
+        if decision.wants_analysis:
+            self.analysis = answer_analysis(decision.wants_analysis)
+
+    def _deleted(self, job: Job) -> Job:
+        return replace(job, is_deleting=True, driver=None)
+
+    def _write_trial(self, record: TrialRecord) -> None:
+        self.writes += 1
+        known = self.trials.get(record.spec.id)
+        assert known is None or not known.status.state.is_finished, "a finished trial was changed"
+        self.finished_writes[record.spec.id] += record.status.state.is_finished
+        self.trials[record.spec.id] = record
+
+    def _write_object(self, manifest: dict[str, Any]) -> None:
+        self.writes += 1
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        if kind == "RayJob":
+            alive = [job.name for job in self.jobs if not job.is_deleting]
+            assert not alive, f"{name} was created beside {alive}"
+            self.created_names[name] += 1
+            self.jobs.append(Job(manifest, uid=f"uid-{self.rng.getrandbits(48):x}", created_at=self.now))
+        elif kind == "Secret":
+            self.has_secret = True
+        elif kind == "PersistentVolumeClaim":
+            self.claim = ClaimSeen(name, phase="Bound")
+        else:
+            self.applied[f"{kind}/{name}"] = manifest["metadata"]["annotations"][APPLIED_DIGEST]
+
+    def _put(self, message: DriverPlan | None) -> None:
+        job = next((j for j in self.jobs if j.driver is not None and not j.is_deleting), None)
+        if message is not None and job is not None and job.driver is not None and job.driver.is_answering:
+            assert self.status.plan is not None, "the plan is in the status before anything is spent"
+            job.driver.put(message)
+
+    @staticmethod
+    def _head(job: Job) -> PodSeen:
+        return PodSeen(f"{job.name}-head", "head", "Running", attempt=job.attempt, is_ready=True)
+
+
+def run(world: World, *, passes: int, faults_until: int, changes: dict[int, dict[str, Any]] | None = None) -> int:
+    """Let the operator and everything else take turns until the experiment is over; return the passes that it took."""
+    for number in range(passes):
+        if changes and number in changes:
+            world.changes, world.generation = changes[number], world.generation + 1
+        has_faults = number < faults_until
+        decision = world.reconcile(may_die=has_faults)
+        is_over = world.status.finished_at is not None and not world.jobs
+        if is_over and number >= max(changes or {0: 0}) and decision.status is None and not has_faults:
+            return number
+        world.elapse(world.rng.choice([0.2, 2, 30]), faults=has_faults)
+    raise AssertionError(f"not over after {passes} passes: {world.status.conditions}")
