@@ -14,6 +14,10 @@ class ExitCode(IntEnum):
     """Some trials of the sweep have no result."""
     LAW_REFUSED = 4
     """The data cannot carry a law that was asked for."""
+    UNREACHABLE = 5
+    """The cluster could not be asked, for now; the same command may work later."""
+    TIMED_OUT = 124
+    """The time that was given for waiting is over; the experiment goes on."""
     INTERRUPTED = 130
     """Ctrl-C; what was finished is kept."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from scaling_api.v1alpha1.status import TrialState
 from scaling_api.v1alpha1.trial import TrialSpec
+from scaling_cli.show.trial_names import describe
 from scaling_trainer.executors.base import (
     AttemptFailed,
     Event,
@@ -119,11 +120,3 @@ class RunProgress:
         measured = self.done_s + self._in_work_s
         speed = (self.lanes * _PRIOR_S + measured) / (_PRIOR_S + elapsed_s)
         return self.left_s / speed if speed > 0 else 0.0
-
-
-def describe(trial: TrialSpec) -> str:
-    """Return a trial in a few words, such as `N 115k, D 2M, seed 1, int4`."""
-    from scaling_cli.show.numbers import count
-
-    what = {"Trunk": "trunk", "Dense": "dense", "Control": "control"}.get(trial.kind.value, trial.pipeline.name)
-    return f"N {count(trial.parameters.matmul)}, D {count(trial.tokens)}, seed {trial.seed}, {what}"

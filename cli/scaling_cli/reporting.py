@@ -1,8 +1,10 @@
 """The report of a results folder."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from scaling_api.v1alpha1 import ScalingExperiment
 from scaling_api.v1alpha1.status import PlanStatus
@@ -40,21 +42,50 @@ def write_report_of(
     Raises:
         CommandError: it cannot be written.
     """
+    measured = read_measured(folder)
+    return write_page(
+        out or folder,
+        experiment=experiment,
+        records=tuple(records),
+        analysis=analysis,
+        plan=_plan_status(folder),
+        wall_time_s=measured.seconds,
+        gemm_gflops=measured.gemm_gflops,
+    )
+
+
+def write_page(
+    out: Path,
+    *,
+    experiment: ScalingExperiment,
+    records: Sequence[TrialRecord],
+    analysis: Analysis,
+    plan: PlanStatus | None = None,
+    wall_time_s: float | None = None,
+    gemm_gflops: float | None = None,
+) -> Path:
+    """Write the report to `out` and return its path: a page alone where that ends in .html, else a folder with charts.
+
+    Raises:
+        CommandError: it cannot be written.
+    """
     from scaling_cli.report import write_report
 
-    measured = read_measured(folder)
+    is_page = out.suffix.lower() in {".html", ".htm"}
     try:
-        return write_report(
-            out or folder,
-            experiment=experiment,
-            records=tuple(records),
-            analysis=analysis,
-            plan=_plan_status(folder),
-            wall_time_s=measured.seconds,
-            gemm_gflops=measured.gemm_gflops,
-        )
+        with TemporaryDirectory(dir=out.parent, prefix=".report-") if is_page else nullcontext(out) as folder:
+            path = write_report(
+                Path(folder),
+                experiment=experiment,
+                records=records,
+                analysis=analysis,
+                plan=plan,
+                wall_time_s=wall_time_s,
+                gemm_gflops=gemm_gflops,
+            )
+            return path.replace(out) if is_page else path
     except OSError as error:
-        raise CommandError(f"The report cannot be written to {out or folder}: {error.strerror or error}.") from None
+        raise CommandError(f"The report cannot be written to {out}: {error.strerror or error}.") from None
 
 
 def _plan_status(folder: Path) -> PlanStatus | None:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from scaling_cli.progress import LaneWork, RunProgress, describe
+from scaling_cli.progress import LaneWork, RunProgress
 from scaling_cli.show.console import messages
 from scaling_cli.show.numbers import duration
+from scaling_cli.show.trial_names import describe
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -1,0 +1,70 @@
+"""`scaling suspend` and `scaling resume`."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scaling_cli.cluster.options import ClusterOptions, ContextOption, KubeconfigOption, NamespaceOption
+
+if TYPE_CHECKING:
+    from scaling_cli.cluster.experiments import ClusterExperiment
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="An experiment.")]
+
+
+def suspend(
+    ctx: typer.Context,
+    name: Name,
+    *,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
+) -> None:
+    """Stop an experiment's cluster and keep its results, until it is resumed."""
+    options = ClusterOptions.of(ctx, kubeconfig=kubeconfig, context=context, namespace=namespace)
+    before = _set(options, name, suspended=True)
+    if before.is_suspended:
+        sys.stdout.write(f"{name} is suspended already. Start it with: {options.command('resume', name)}\n")
+        return
+    running = before.status.trials.running
+    trials = f" The {running:,} running trials are interrupted, and go on from their checkpoints." if running else ""
+    sys.stdout.write(
+        f"{name} is being suspended: its cluster is stopped, results are kept.{trials} "
+        f"Start it with: {options.command('resume', name)}\n"
+    )
+
+
+def resume(
+    ctx: typer.Context,
+    name: Name,
+    *,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
+) -> None:
+    """Let a suspended experiment go on."""
+    options = ClusterOptions.of(ctx, kubeconfig=kubeconfig, context=context, namespace=namespace)
+    before = _set(options, name, suspended=False)
+    if not before.is_suspended:
+        sys.stdout.write(f"{name} is not suspended.\n")
+        return
+    status = before.status
+    counts = status.trials
+    left = status.plan.trials - counts.succeeded - counts.failed - counts.diverged if status.plan else None
+    what = "" if left is None else f", {left:,} of {status.plan.trials:,} trials are left" if status.plan else ""
+    sys.stdout.write(
+        f"{name} goes on: a cluster is started{what}. Follow it with: {options.command('status', name, '--watch')}\n"
+    )
+
+
+def _set(options: ClusterOptions, name: str, *, suspended: bool) -> "ClusterExperiment":
+    """Set spec.suspend, unless it is so already, and return the experiment as it was."""
+    from scaling_cli.cluster.client import connect
+    from scaling_cli.cluster.experiments import patch_spec, read_experiment
+
+    cluster = connect(options)
+    before = read_experiment(cluster, name)
+    if before.is_suspended != suspended:
+        patch_spec(cluster, name, {"suspend": suspended})
+    return before
