@@ -33,6 +33,16 @@ class Experiment:
         listed = self._json("scalingtrials", "-l", f"scalinglaws.dev/experiment={self.name}")["items"]
         return {trial["spec"]["id"]: trial for trial in listed}
 
+    def losses(self) -> dict[str, float]:
+        """Return the losses of the points, by trial id."""
+        measured = {name: trial["status"].get("metrics") or {} for name, trial in self.trials().items()}
+        return {name: metrics["loss"] for name, metrics in sorted(measured.items()) if "loss" in metrics}
+
+    def coefficients(self) -> dict[str, dict[str, float]]:
+        """Return the laws' coefficients: name of the law, name of the coefficient, value."""
+        laws = self.get()["status"]["laws"]
+        return {law["name"]: {each["name"]: each["value"] for each in law.get("coefficients", [])} for law in laws}
+
     def pods(self, node_type: str) -> list[str]:
         """Return the names of its living head or worker pods."""
         listed = self._json("pods", "-l", f"ray.io/node-type={node_type}")["items"]

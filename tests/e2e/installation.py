@@ -48,11 +48,17 @@ class Site:
         values = {**self.values, "settings": {**self.values.get("settings", {}), **settings}}
         done = self.server.run(
             "helm", "upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", "-",
-            "--wait", "--timeout", "180s",
+            "--wait", "--timeout", "90s",
             document=json.dumps(values), timeout_s=240,
         )  # fmt: skip
         if done.returncode:
-            raise ClusterError(f"the chart was not installed: {done.stderr.strip()}")
+            raise ClusterError(f"the chart was not installed: {done.stderr.strip()}\n{operator_log(self.server)}")
+
+
+def operator_log(server: ApiServer) -> str:
+    """Return what the operator's pods are and say."""
+    words = (("get", "pods"), ("get", "events"), ("logs", f"deployment/{RELEASE}", "--tail=40"))
+    return "\n".join(server.kubectl("-n", NAMESPACE, *those).stdout for those in words)
 
 
 def throwaway_site(cluster: Cluster) -> Site:
@@ -131,6 +137,9 @@ def prepare_namespace(site: Site, namespace: str) -> None:
 
 def remove_namespace(site: Site, namespace: str) -> None:
     """Remove a namespace and wait until its pods have freed their cores."""
+    site.server.must("-n", namespace, "delete", "scalingexperiments", "--all", "--timeout=60s")
+    # The autoscaler is the first process of its container and hears no SIGTERM: do not wait the pod's 30 s for it.
+    site.server.must("-n", namespace, "delete", "pods", "--all", "--grace-period=1", "--wait=false")
     site.server.must("delete", "namespace", namespace, "--timeout=180s", timeout_s=200)
     if site.results:
         claims = (machine_volume.CLAIM, "scaling-results")
