@@ -21,6 +21,7 @@ demo: $(READY)  ## Train, compress and fit a scaling law on this machine, about 
 	$(BIN)/scaling run examples/quickstart.yaml --out results/quickstart
 
 test: $(READY)  ## Run the tests
+	@$(MAKE) --no-print-directory cluster-build || echo "Tests that need a Kubernetes API server are skipped."
 	$(BIN)/pytest -n auto --dist worksteal -m "not slow"
 
 slow: $(READY)  ## Run the tests that take minutes: reference results, coverage, chaos
@@ -55,8 +56,8 @@ benchmarks: $(READY)  ## Measure side by side with what one would use instead
 	$(BIN)/python benchmarks/executor/overhead.py
 	$(BIN)/python benchmarks/trainer/throughput.py
 
-cluster-build: $(READY)  ## Build the programs of a test cluster of LEVEL=api|control|node
-	@$(BIN)/python tests/cluster build $(LEVEL) >/dev/null
+cluster-build: $(READY)  ## Build what tests run on: a cluster of LEVEL=api|control|node, helm and others
+	@$(BIN)/python tests/cluster build $(LEVEL) kuberay helm kubeconform s3 >/dev/null
 
 cluster-up: $(READY)  ## Boot a throwaway Kubernetes of LEVEL=api|control|node and print its KUBECONFIG
 	@$(BIN)/python tests/cluster up --level $(LEVEL)
