@@ -48,8 +48,10 @@ def summarise(status: ExperimentStatus, records: Mapping[str, TrialRecord], plan
 
 
 def within_limit(status: ExperimentStatus, *, limit: int = LARGEST_STATUS_BYTES) -> ExperimentStatus:
-    """Return the status, without what does not fit: details of findings first, coefficients of laws last."""
-    status = status.model_copy(update={"left_out": None})
+    """Return the status, without what does not fit: details of findings first, coefficients of laws last.
+
+    What an earlier pass has cut stays cut, and its note stands, until laws and answers are made anew.
+    """
     for note, cut in _CUTS:
         if _size(status) <= limit - _ROOM_BYTES:
             return status
@@ -136,13 +138,22 @@ def _no_findings(status: ExperimentStatus) -> ExperimentStatus:
     return status.model_copy(update={"laws": laws})
 
 
-def _short_texts(status: ExperimentStatus) -> ExperimentStatus:
-    conditions = tuple(c.model_copy(update={"message": c.message[:512]}) for c in status.conditions)
-    laws = tuple(
-        law.model_copy(update={"coefficients": law.coefficients[:16], "formula": law.formula[:128], "findings": ()})
-        for law in status.laws
-    )
-    return status.model_copy(update={"conditions": conditions, "laws": laws, "answers": ()})
+def _few_coefficients(most: int) -> Callable[[ExperimentStatus], ExperimentStatus]:
+    def cut(status: ExperimentStatus) -> ExperimentStatus:
+        laws = tuple(
+            law.model_copy(
+                update={
+                    "coefficients": law.coefficients[:most],
+                    "formula": law.formula[:128],
+                    "findings": (),
+                    "refused": None if law.refused is None else law.refused[:160],
+                }
+            )
+            for law in status.laws
+        )
+        return status.model_copy(update={"laws": laws, "answers": ()})
+
+    return cut
 
 
 def _cut(findings: Iterable[FindingStatus], length: int) -> tuple[FindingStatus, ...]:
@@ -159,6 +170,8 @@ _CUTS: Final[tuple[tuple[str, Callable[[ExperimentStatus], ExperimentStatus]], .
     (f"Findings of answers are left out. {_ALL}", _no_answer_findings),
     (f"Findings are cut short, and answers after the first 32 are left out. {_ALL}", _few_answers),
     (f"Most findings, and answers after the first 32, are left out. {_ALL}", _no_findings),
-    (f"Answers, findings, and coefficients after the first 16 of a law are left out. {_ALL}", _short_texts),
+    (f"Answers, findings, and coefficients after the first 16 of a law are left out. {_ALL}", _few_coefficients(16)),
+    (f"Answers, findings, and coefficients after the first 8 of a law are left out. {_ALL}", _few_coefficients(8)),
+    (f"Answers, findings and coefficients are left out. {_ALL}", _few_coefficients(0)),
 )
 """What is left out, step by step, until the status fits."""

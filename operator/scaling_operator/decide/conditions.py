@@ -11,6 +11,9 @@ from scaling_operator.decide.draft import Draft
 from scaling_operator.decide.lifetime import is_finished
 from scaling_operator.decision import Event
 
+LONGEST_MESSAGE: Final = 1024
+"""Characters. Eight conditions must leave room for laws in a status of 64 KiB."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -35,10 +38,14 @@ def set_conditions(draft: Draft) -> Draft:
             observed_generation=generation,
             last_transition_time=draft.now,
             reason=found.reason,
-            message=found.message[:2048],
+            message=_clipped(found.message),
         )
         conditions = set_condition(conditions, new, now=draft.now)
     return draft.with_status(conditions=conditions).telling(*_events(draft, conditions))
+
+
+def _clipped(message: str) -> str:
+    return message if len(message) <= LONGEST_MESSAGE else message[: LONGEST_MESSAGE - 3] + "..."
 
 
 def _accepted(draft: Draft) -> Found | None:
@@ -160,7 +167,7 @@ def _events(draft: Draft, conditions: tuple[Condition, ...]) -> Iterator[Event]:
         if old.get(condition.type) == (condition.status, condition.reason) or condition.reason in told:
             continue
         if (kind := _worth_telling(draft, condition)) is not None:
-            yield Event(kind, condition.reason, condition.message[:1024])
+            yield Event(kind, condition.reason, condition.message)
 
 
 def _worth_telling(draft: Draft, condition: Condition) -> Literal["Normal", "Warning"] | None:

@@ -38,7 +38,7 @@ def _with_answer(draft: Draft) -> Draft:
     if answer is None or _is_fitted(draft, answer.digest):
         return draft
     fitted = FitStatus(digest=answer.digest, trials=answer.trials)
-    return draft.with_status(fitted=fitted, laws=answer.laws, answers=answer.answers)
+    return draft.with_status(fitted=fitted, laws=answer.laws, answers=answer.answers, left_out=None)
 
 
 def _is_fitted(draft: Draft, digest: str) -> bool:

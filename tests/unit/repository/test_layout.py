@@ -35,6 +35,8 @@ FORBIDDEN = {
     "The operator never imports torch or ray": ("operator/scaling_operator/__init__.py", "import torch"),
     "The trainer never imports kopf or kubernetes": ("trainer/scaling_trainer/context.py", "import kubernetes"),
     "The laws are pure": ("laws/scaling_laws/points.py", "import random"),
+    "What decides is pure": ("operator/scaling_operator/decide/rows.py", "import time"),
+    "Only scaling_operator.cluster imports kubernetes": ("operator/scaling_operator/reconcile.py", "import kubernetes"),
     "The contract needs pydantic alone": ("crds/scaling_api/problems.py", "import numpy"),
 }
 
