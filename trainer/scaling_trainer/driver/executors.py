@@ -48,7 +48,8 @@ def executor_maker(options: Options) -> MakeExecutor:
 
 
 def _on_ray(context: TrialContext, options: Options) -> Executor:
-    from scaling_trainer.executors.ray.executor import RUN_TRIAL, RayExecutor
+    from scaling_trainer.executors.local import RUN_TRIAL
+    from scaling_trainer.executors.ray.executor import RayExecutor
 
     address = None if options.ray_address == OWN_RAY else options.ray_address
     return RayExecutor(

@@ -101,7 +101,9 @@ class Server:
             self._loop.close()
 
     async def _serve(self, host: str, port: int) -> None:
-        runner = web.AppRunner(self._routes.app(), access_log=None, keepalive_timeout=75.0, shutdown_timeout=1.0)
+        runner = web.AppRunner(
+            self._routes.app(), access_log=None, keepalive_timeout=75.0, lingering_time=1.0, shutdown_timeout=1.0
+        )
         await runner.setup()
         assert runner.server is not None
         guard = Guard(runner.server)
@@ -173,12 +175,16 @@ class _Routes:
             raise _RefusedError(401, "The request has no token, or a wrong one.")
         self._answers.contacted()
 
-    async def _expected_body(self, request: web.Request) -> None:
+    async def _expected_body(self, request: web.Request) -> web.StreamResponse | None:
         """Let a client that asks first send its body only if it would be read."""
-        self._authorise(request)
-        _refuse_large(request)
+        try:
+            self._authorise(request)
+            _refuse_large(request)
+        except _RefusedError as error:
+            return self._refusal(error.status, str(error))
         assert request.transport is not None
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return None
 
     async def _put_plan(self, request: web.Request) -> web.StreamResponse:
         body = await _body(request)
