@@ -119,7 +119,11 @@ def thread_environment(threads: int) -> dict[str, str]:
     }
 
 
+def module_paths() -> str:
+    """Return where this process finds modules, as PYTHONPATH has it."""
+    return os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
+
+
 def _environment(threads: int) -> dict[str, str]:
     """Return this process's environment, with the threads fixed and this interpreter's module paths."""
-    paths = [path or str(Path.cwd()) for path in sys.path]
-    return {**os.environ, **thread_environment(threads), "PYTHONPATH": os.pathsep.join(paths)}
+    return {**os.environ, **thread_environment(threads), "PYTHONPATH": module_paths()}

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from scaling_trainer.executors.lane import module_paths
 from scaling_trainer.executors.ray.pools import LOCAL_POOL, PREFIX
 
 _OBJECT_STORE_BYTES: Final = 80 * 2**20  # the least that Ray takes: only messages go through it
@@ -23,10 +24,17 @@ _QUIET: Final = {
 class Connection:
     """This process's connection to a Ray, and the Ray itself where it is our own."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """Use `start` or `join` instead."""
+    def __init__(self, *, folder: Path | None = None, local_slots: int | None = None) -> None:
+        """Use `start`, `join` or `to` instead."""
+        self.local_slots = local_slots
+        """Of the one pool of a Ray of our own."""
         self._folder = folder
         self._is_open = True
+
+    @classmethod
+    def to(cls, address: str | None, *, slots: int) -> "Connection":
+        """Connect to the Ray at an address or, without one, start one with so many slots."""
+        return cls.start(slots=slots) if address is None else cls.join(address)
 
     @classmethod
     def start(cls, *, slots: int) -> "Connection":
@@ -40,7 +48,8 @@ class Connection:
         folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # its sockets' names must be short
         try:
             _choose_token()
-            with _environment(_QUIET):
+            _hush()
+            with _environment({**_QUIET, "PYTHONPATH": module_paths()}):
                 ray.init(
                     address="local",
                     num_cpus=slots,
@@ -57,7 +66,7 @@ class Connection:
             ray.shutdown()
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return cls(folder)
+        return cls(folder=folder, local_slots=slots)
 
     @classmethod
     def join(cls, address: str) -> "Connection":
@@ -68,6 +77,7 @@ class Connection:
         """
         import ray
 
+        _hush()
         with _environment(_QUIET):
             ray.init(address=address, configure_logging=False, logging_level=logging.ERROR, log_to_driver=False)
         return cls()
@@ -94,9 +104,16 @@ def _choose_token() -> None:
 
     Ray would leave one in the home directory, which may not be writable.
     """
-    logging.getLogger("ray").setLevel(logging.ERROR)  # it says that there is a token
     if not any(name in os.environ for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+def _hush() -> None:
+    """Keep Ray's own words off the terminal and out of documents on standard output: they are in its logs."""
+    from ray._private import worker
+
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    worker._worker_logs_enabled = False  # log_to_driver leaves the raylet's words on
 
 
 @contextlib.contextmanager

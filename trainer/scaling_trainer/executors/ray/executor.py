@@ -28,6 +28,7 @@ class RayExecutor:
         context: TrialContext,
         *,
         address: str | None = None,
+        connection: Connection | None = None,
         lanes: int | None = None,
         run: str = RUN_TRIAL,
         estimate: Callable[[TrialSpec], float] | None = None,
@@ -41,6 +42,7 @@ class RayExecutor:
                 each node. Its report and world are not used. Lanes print to its `logs`, on their nodes.
             address: of a running Ray, such as auto; its nodes have the orders' pools. Without it, a Ray of our own on
                 this machine, whose one pool runs all trials.
+            connection: in place of an address: one that is open already, and stays so.
             lanes: slots of that pool; without it, as many as there are usable cores.
             run: the function that runs a trial, as module:function, taking a TrialSpec and a TrialContext and
                 returning a TrialStatus.
@@ -52,15 +54,12 @@ class RayExecutor:
         self._setup = setup_of(context, run=run, store=store)
         self._estimate = estimate or estimate_of(context)
         self._idle_s = idle_s
-        self._local = PoolSlots(LOCAL_POOL, lanes or usable_cores()) if address is None else None
-        self._connection = Connection.join(address) if address else Connection.start(slots=self._slots_here)
+        self._is_ours = connection is None
+        self._connection = connection or Connection.to(address, slots=lanes or usable_cores())
+        slots = self._connection.local_slots
+        self._local = None if slots is None else PoolSlots(LOCAL_POOL, min(slots, lanes or slots))
         self._lanes: RayLanes | None = None
         self._orders: Orders | None = None
-
-    @property
-    def _slots_here(self) -> int:
-        assert self._local is not None
-        return self._local.slots
 
     def run(self, orders: Callable[[], Orders], *, ledger: Ledger, on_event: Callable[[Event], None]) -> Outcome:
         """Run every trial that has no result yet; see `base.Executor`.
@@ -101,7 +100,8 @@ class RayExecutor:
 
     def close(self) -> None:
         """Disconnect, and end the Ray if it is our own; closing again does nothing."""
-        self._connection.close()
+        if self._is_ours:
+            self._connection.close()
 
     def _pools(self) -> Mapping[str, PoolSlots]:
         if self._local is not None:

@@ -1,7 +1,14 @@
 """What Ray's errors mean."""
 
+import re
+from typing import Final
+
 from scaling_api.v1alpha1.trial import Failure, FailureClass
 from scaling_trainer.executors.failures import failure
+
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
+_OUT_OF_MEMORY: Final = re.compile(r"OUT_OF_MEMORY|low on memory|memory usage threshold")
+_ADVICE: Final = "Some common causes include"
 
 
 def failure_of_ray(error: BaseException) -> Failure:
@@ -9,16 +16,20 @@ def failure_of_ray(error: BaseException) -> Failure:
 
     An actor that fails by itself when it is made is the exception: the lane cannot start there.
     """
-    from ray.exceptions import ActorDiedError, OutOfMemoryError, RayTaskError
+    from ray.exceptions import OutOfMemoryError, RayTaskError
 
-    text = " ".join(str(error).split())
-    if isinstance(error, RayTaskError) or (isinstance(error, ActorDiedError) and "creation task" in text):
-        return failure(FailureClass.APPLICATION, "LaneFailed", f"A lane on Ray failed: {text}")
-    if isinstance(error, OutOfMemoryError) or "OutOfMemory" in text or "memory" in text.lower():
+    said = " ".join(_COLOURS.sub("", str(error)).split())
+    if isinstance(error, RayTaskError) or getattr(error, "actor_init_failed", False):
+        return failure(FailureClass.APPLICATION, "LaneFailed", f"A lane on Ray failed: {_last_words(error)}")
+    if isinstance(error, OutOfMemoryError) or _OUT_OF_MEMORY.search(said):
         return failure(
-            FailureClass.INFRASTRUCTURE,
-            "WorkerKilled",
-            f"The lane was ended because its node was running out of memory: {text}",
+            FailureClass.INFRASTRUCTURE, "WorkerKilled", f"Ray ended the lane: its node ran low on memory. {said}"
         )
     reason = "NodePreempted" if getattr(error, "preempted", False) else "WorkerLost"
-    return failure(FailureClass.INFRASTRUCTURE, reason, f"The lane's worker or its node was lost: {text}")
+    what = said.partition(_ADVICE)[0].rpartition("Worker exit type:")[2].strip() or type(error).__name__
+    return failure(FailureClass.INFRASTRUCTURE, reason, f"The lane's worker or its node was lost. Ray says: {what}")
+
+
+def _last_words(error: BaseException) -> str:
+    lines = _COLOURS.sub("", str(error)).strip().splitlines()
+    return lines[-1].strip() if lines else type(error).__name__
