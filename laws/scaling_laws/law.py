@@ -30,6 +30,12 @@ class FindingCode(StrEnum):
     """An axis has too few distinct values; the law is refused."""
     TOO_FEW_CLUSTERS = "TooFewClusters"
     """Too few independent trajectories for trustworthy intervals."""
+    OUTLIERS = "Outliers"
+    """A few points move the law by more than its errors."""
+    CORRELATED_POINTS = "CorrelatedPoints"
+    """Points that look like those of one training run are taken as independent."""
+    OVERFLOW = "Overflow"
+    """Numbers went beyond what a computer's integers or floating-point numbers hold."""
     EXTRAPOLATION_UNTESTED = "ExtrapolationUntested"
     """An answer lies beyond what a back-test could check."""
     MULTIPLIER_NOT_CONSTANT = "MultiplierNotConstant"
@@ -70,6 +76,10 @@ class IntervalMethod(StrEnum):
     PAIRS = "PairsBootstrap"
     CLUSTER_PAIRS = "ClusterPairsBootstrap"
     HC3 = "HC3"
+    BCA = "BCa"
+    HESSIAN = "Hessian"
+    SANDWICH = "Sandwich"
+    PROFILE = "Profile"
     LEAST_SQUARES = "LeastSquares"
 
 

@@ -1,12 +1,22 @@
 """Points: what a law is fitted on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Documents:
+    """The held-out documents behind the losses of all points: the same documents for each of them."""
+
+    loss: FloatArray
+    """Nats summed over each document, (points, documents)."""
+    tokens: FloatArray
+    """Tokens of each document, (documents,)."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,8 @@ class Points:
     """Optimizer steps behind each point; few steps bias the exponents (StepLimited)."""
     weights: FloatArray | None = None
     """Weight of each point's term in the objective; duplicated rows equal doubled weights."""
+    documents: Documents | None = None
+    """Losses by held-out document, where they are known: intervals then include what another sample would change."""
     features: Mapping[str, NDArray[np.float64] | NDArray[np.str_]] = field(default_factory=dict)
     """Further columns by name: numbers, or text for categories (pipelines, treatments)."""
 
@@ -44,6 +56,7 @@ def select(points: Points, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Point
         clusters=None if points.clusters is None else points.clusters[rows],
         steps=None if points.steps is None else points.steps[rows],
         weights=None if points.weights is None else points.weights[rows],
+        documents=None if points.documents is None else replace(points.documents, loss=points.documents.loss[rows]),
         features={name: column[rows] for name, column in points.features.items()},
     )
 

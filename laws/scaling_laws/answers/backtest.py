@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from scaling_laws.answers.surface import surface_draws, surface_of
 from scaling_laws.answers.values import percentiles
+from scaling_laws.fit.quantiles import t_quantile
 from scaling_laws.law import Finding, FindingCode, Law, LawRefusedError
 from scaling_laws.points import FloatArray, Points, flops_column, select
 
@@ -196,7 +196,7 @@ def _covered(law: Law, predicted: FloatArray, at: Points, level: float) -> float
         return None
     independent = law.points if law.clusters is None else law.clusters
     scatter = float(np.sum(law.residuals**2)) / spare
-    noise = stdtrit(max(independent - 1, 1), 0.5 + level / 2) * np.sqrt(scatter)
+    noise = t_quantile(max(independent - 1, 1), 0.5 + level / 2) * np.sqrt(scatter)
     limits = np.array([percentiles(column, level=level) for column in draws.loss(at.N, at.D).T])
     with np.errstate(divide="ignore"):
         below, above = np.abs(np.log(limits / predicted[:, None])).T

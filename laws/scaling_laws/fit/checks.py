@@ -4,7 +4,7 @@ import numpy as np
 
 from scaling_laws.forms.base import LogSumExpForm
 from scaling_laws.law import Finding, FindingCode, LawRefusedError
-from scaling_laws.points import FloatArray, Points
+from scaling_laws.points import Documents, FloatArray, Points
 
 RAW_LIMITS = (1e-150, 1e150)
 """Values beyond these overflow or vanish when they are multiplied or squared."""
@@ -27,6 +27,8 @@ def check_points(points: Points) -> None:
         _check_positive(name, np.asarray(getattr(points, name)))
     if points.weights is not None:
         _check_weights(np.asarray(points.weights))
+    if points.documents is not None:
+        _check_documents(points.documents, len(points))
     for name, feature in points.features.items():
         _check_shape(name, np.asarray(feature), len(points))
 
@@ -34,6 +36,14 @@ def check_points(points: Points) -> None:
 def _check_shape(name: str, column: FloatArray, rows: int) -> None:
     if column.shape != (rows,):
         raise ValueError(f"Column {name} has the shape {column.shape}; every column needs {rows} values, as loss has.")
+
+
+def _check_documents(documents: Documents, rows: int) -> None:
+    shape = (rows, len(documents.tokens))
+    if documents.loss.shape != shape:
+        raise ValueError(f"Losses by document have the shape {documents.loss.shape}; {shape} points and documents.")
+    if not (np.isfinite(documents.loss).all() and np.all(documents.tokens > 0)):
+        raise ValueError("Losses by document must be finite, and every document needs a token.")
 
 
 def _check_positive(name: str, column: FloatArray) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scaling_laws.fit.curve import FittedCurve
 from scaling_laws.fit.optimise import minimise
+from scaling_laws.fit.options import Objective
 from scaling_laws.points import FloatArray, Points
 
 FOLDS = 10
@@ -41,6 +42,13 @@ class Prediction:
         sums = np.bincount(self.folds, excess)
         spread = np.sqrt(len(sums) / max(len(sums) - 1, 1) * np.sum((sums - sums.mean()) ** 2)) / len(excess)
         return bool(excess.mean() > max(spread, margin * other.mean, ROUNDING))
+
+
+def comparable(objective: Objective) -> Objective:
+    """Return the objective by which forms are compared on held-out points: a density of its own scale is no measure."""
+    if not objective.is_student:
+        return objective
+    return Objective("log-huber" if objective.is_log else "huber")
 
 
 def folds_of(points: Points, *columns: FloatArray) -> NDArray[np.int64]:

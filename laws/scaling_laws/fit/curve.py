@@ -50,6 +50,10 @@ class Curve(Protocol):
         """Evaluate at parameters (batch, P) with weights and, where given, other observed values (batch, n)."""
         ...
 
+    def with_rho(self, rho: Rho) -> "Curve":
+        """Return the curve with another cost of residuals, of the same kind (logs or not)."""
+        ...
+
     def part(self, rows: NDArray[np.int64]) -> "Curve":
         """Return the curve on some of the points."""
         ...
@@ -65,6 +69,16 @@ class CurveModel(Protocol):
     @property
     def form(self) -> NamedCoefficients:
         """What is fitted."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the parameters."""
+        ...
+
+    @property
+    def residual_unit(self) -> float:
+        """What a residual of one is, in logs or in units of the response."""
         ...
 
     @property
@@ -86,6 +100,14 @@ class CurveModel(Protocol):
 
     def limit_to_natural(self, q: FloatArray) -> FloatArray:
         """Return coefficients (coefficients,) for limits (P,) on the interval scale; NaN for fixed ones."""
+        ...
+
+    def moved(self, changes: FloatArray) -> FloatArray:
+        """Return the observed values (draws, n) with the response changed by these logs (draws, n)."""
+        ...
+
+    def interval_units(self, p: FloatArray) -> FloatArray:
+        """Return d parameter / d parameter of `interval_jacobian`, (P,)."""
         ...
 
     def interval_jacobian(self, at: Forward) -> FloatArray:

@@ -14,6 +14,9 @@ LOG = re.compile(r"log\((.+)\)")
 REFERENCE = "dense"
 """The level that others are compared with where it exists; else the first in the alphabet."""
 CONSTANT = "const"
+LARGEST_INTEGER = 2.0**63
+WRAPPED = 1e-6
+"""Relative difference up to which C and 6ND differ by whole turns of 64-bit integers."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,37 @@ def _columns_of(points: Points, name: str) -> list[tuple[str, FloatArray]]:
 
 def _base_column(points: Points, base: str) -> NDArray[np.generic]:
     if base in points.features:
-        return np.asarray(points.features[base])
+        values = np.asarray(points.features[base])
+        if base == "C":
+            refuse_wrapped(values, points)
+        return values
     if base in {"N", "D"}:
         return np.asarray(getattr(points, base), dtype=np.float64)
     if base == "C":
         return 6.0 * np.asarray(points.N, dtype=np.float64) * np.asarray(points.D, dtype=np.float64)
     raise ValueError(f"There is no feature named {base!r}; the points have {', '.join(column_names(points))}.")
+
+
+def refuse_wrapped(C: NDArray[np.generic], points: Points) -> None:
+    """Refuse a column of compute that 64-bit integers have wrapped around.
+
+    Raises:
+        LawRefusedError: Overflow.
+    """
+    exact = 6.0 * np.asarray(points.N, dtype=np.float64) * np.asarray(points.D, dtype=np.float64)
+    if C.dtype.kind not in "fiu" or not np.any(exact > LARGEST_INTEGER):
+        return
+    values = C.astype(np.float64)
+    turns = np.round((exact - values) / (2 * LARGEST_INTEGER))
+    wrapped = (turns > 0) & (np.abs(values + turns * 2 * LARGEST_INTEGER - exact) <= WRAPPED * exact)
+    if wrapped.any():
+        row = int(np.argmax(wrapped))
+        message = (
+            f"C overflowed 64-bit integers in {int(wrapped.sum())} of {len(values)} rows: row {row + 1} has "
+            f"{values[row]:.6g} where 6ND is {exact[row]:.6g}. Work C out in floating-point numbers, or leave the "
+            "column out, and C is 6ND."
+        )
+        raise LawRefusedError(Finding(FindingCode.OVERFLOW, message))
 
 
 def _finite(name: str, values: FloatArray, *, positive: bool) -> FloatArray:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from scaling_laws.fit.quantiles import f_tail
 from scaling_laws.law import Finding, FindingCode, IntervalMethod
 from scaling_laws.points import FloatArray, Points
 
@@ -87,6 +88,4 @@ def _lack_of_fit(
 def _is_significant(lack: float, pure: float, between: int, within: int) -> bool:
     if lack <= pure:
         return False
-    from scipy.special import fdtrc  # scipy is slow to import, and only tests need it
-
-    return bool(fdtrc(between, within, lack / pure) < LACK_OF_FIT_P)
+    return f_tail(between, within, lack / pure) < LACK_OF_FIT_P

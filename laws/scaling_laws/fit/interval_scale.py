@@ -53,6 +53,14 @@ def interval_jacobian(model: "Model", at: Forward) -> FloatArray:
     return jacobian if model.problem.rho.is_log else jacobian * np.exp(at.predicted)[:, None, :]
 
 
+def interval_units(model: "Model", p: FloatArray) -> FloatArray:
+    """Return how far each parameter moves for a unit on the interval scale, (P,): log constants by 1/constant."""
+    out = np.ones(len(p))
+    rows = constant_rows(model)
+    out[rows] = np.exp(-p[rows])
+    return out
+
+
 def from_interval_scale(model: "Model", q: FloatArray) -> FloatArray:
     """Return parameters (..., P) for values on the interval scale, inside the bounds."""
     p = uncentred(model, q, back=True)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from scaling_laws.fit.least_squares import LeastSquares
 from scaling_laws.fit.options import IntervalOptions
+from scaling_laws.fit.quantiles import t_quantile, t_tails
 from scaling_laws.fit.resample import cluster_pairs_weights, pairs_weights, webb_factors
 from scaling_laws.fit.wild import blocks_of
 from scaling_laws.law import IntervalMethod
@@ -85,11 +86,9 @@ def _basis(
 
 
 def _tests(squares: LeastSquares, basis: FloatArray, freedom: int) -> dict[str, FloatArray]:
-    from scipy.special import stdtr  # scipy is slow to import, and only quantiles need it
-
     b = squares.coefficients
     t = b / np.maximum(basis, np.maximum(np.finfo(float).eps * np.abs(b), np.finfo(float).tiny))  # of exact fits
-    return {"t": t, "p": 2 * stdtr(freedom, -np.abs(t))}
+    return {"t": t, "p": t_tails(freedom, t)}
 
 
 def _limits(
@@ -110,9 +109,7 @@ def _limits(
         draws = _pairs_draws(squares, members if method == IntervalMethod.CLUSTER_PAIRS else None, options)
         lower, upper = np.quantile(draws, [0.5 - options.level / 2, 0.5 + options.level / 2], axis=0)
         return lower, upper, draws
-    from scipy.special import stdtrit
-
-    reach = float(stdtrit(freedom, 0.5 + options.level / 2)) * basis
+    reach = t_quantile(freedom, 0.5 + options.level / 2) * basis
     return b - reach, b + reach, None
 
 

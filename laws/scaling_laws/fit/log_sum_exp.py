@@ -6,8 +6,10 @@ import numpy as np
 
 from scaling_laws.fit.checks import refuse_too_few
 from scaling_laws.fit.descend import find_optimum
-from scaling_laws.fit.intervals import Intervals, choose_method, make_intervals
+from scaling_laws.fit.interval_values import Intervals
+from scaling_laws.fit.intervals import choose_method, make_intervals
 from scaling_laws.fit.law_findings import law_findings
+from scaling_laws.fit.likelihood import criteria, refuse_without_likelihood, reported_objective, with_density
 from scaling_laws.fit.model import variable
 from scaling_laws.fit.options import IntervalOptions, Objective
 from scaling_laws.forms.base import LogSumExpForm
@@ -18,7 +20,9 @@ from scaling_laws.points import FloatArray, Points
 def fit_log_sum_exp(points: Points, form: LogSumExpForm, *, objective: Objective, intervals: IntervalOptions) -> Law:
     """Return the form's global optimum on the points, with intervals, certificate and findings."""
     refuse_too_few(points, form, {name: variable(points, name) for name in form.variables})
-    choose_method(points, intervals)
+    refuse_without_likelihood(objective, choose_method(points, intervals))
+    if objective.is_student:
+        objective = with_density(objective, lambda known: find_optimum(form, points, objective=known))
     optimum = find_optimum(form, points, objective=objective)
     made = make_intervals(optimum, points, intervals)
     at = optimum.model.problem.forward(optimum.p[None], optimum.weights)
@@ -27,7 +31,7 @@ def fit_log_sum_exp(points: Points, form: LogSumExpForm, *, objective: Objective
         form=form.name,
         formula=form.formula,
         coefficients=estimates(form.coefficients, dict(form.fixed), optimum.coefficients, made),
-        objective=optimum.objective * optimum.model.objective_factor,
+        objective=reported_objective(optimum.objective * optimum.model.objective_factor, objective, optimum.weights),
         objective_name=objective.name,
         points=len(points),
         clusters=None if points.clusters is None else len(np.unique(points.clusters)),
@@ -36,7 +40,16 @@ def fit_log_sum_exp(points: Points, form: LogSumExpForm, *, objective: Objective
         draws=made.draws,
         residuals=np.log(points.loss / fitted),
         fitted=fitted,
-        goodness=goodness(points.loss, fitted, optimum.weights),
+        goodness={
+            **goodness(points.loss, fitted, optimum.weights),
+            **criteria(
+                objective,
+                np.log(points.loss / fitted) if objective.is_log else points.loss - fitted,
+                response=points.loss,
+                weights=optimum.weights,
+                coefficients=len(optimum.model.names),
+            ),
+        },
         certificate=optimum.certificate,
         findings=law_findings(optimum, points, made),
         details=made.details,

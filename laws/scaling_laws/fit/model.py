@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from scaling_laws.fit import interval_scale
 from scaling_laws.fit.options import Objective
-from scaling_laws.fit.problem import Forward, Problem, Rho
+from scaling_laws.fit.problem import Forward, Problem, Rho, StudentRho
 from scaling_laws.forms.base import LogSumExpForm, Term
 from scaling_laws.points import FloatArray, Points
 
@@ -41,6 +41,11 @@ class Model:
     objective_factor: float
     """From the problem's objective, in its own scale, to the one reported."""
 
+    @property
+    def residual_unit(self) -> float:
+        """What a residual of one is, in logs or nats."""
+        return 1.0 if self.problem.rho.is_log else float(np.exp(self.log_scale))
+
     def natural(self, p: FloatArray) -> FloatArray:
         """Return all the form's coefficients (..., coefficients) in natural units for parameters (..., P).
 
@@ -69,6 +74,14 @@ class Model:
     def limit_to_natural(self, q: FloatArray) -> FloatArray:
         """Return limits of the form's coefficients in natural units for limits (P,) on the interval scale."""
         return interval_scale.limit_to_natural(self, q)
+
+    def moved(self, changes: FloatArray) -> FloatArray:
+        """Return the observed values (draws, n) with the loss changed by these logs (draws, n)."""
+        return self.problem.observed + changes
+
+    def interval_units(self, p: FloatArray) -> FloatArray:
+        """Return d parameter / d parameter of `interval_jacobian`, (P,)."""
+        return interval_scale.interval_units(self, p)
 
     def interval_jacobian(self, at: Forward) -> FloatArray:
         """Return d residual / d parameter, (batch, P, n), up to the linear map of `interval_shifts`."""
@@ -142,12 +155,19 @@ def variable(points: Points, name: str) -> FloatArray:
 
 
 def _factor(objective: Objective, points: Points, log_scale: float) -> float:
+    if objective.is_student:
+        return 1.0
     total = len(points) if points.weights is None else float(np.sum(points.weights))
     mean_of_squares = 1.0 if objective.is_huber else 2.0 / total
     return mean_of_squares * (1.0 if objective.is_log else float(np.exp(2 * log_scale)))
 
 
 def _rho(objective: Objective, log_scale: float) -> Rho:
+    if objective.is_student:
+        assert objective.scale is not None
+        assert objective.shape is not None
+        size = 1.0 if objective.is_log else float(np.exp(log_scale))
+        return StudentRho(np.inf, objective.is_log, objective.scale / size, objective.shape)
     if not objective.is_huber:
         return Rho(np.inf, objective.is_log)
     return Rho(objective.delta if objective.is_log else objective.delta / np.exp(log_scale), objective.is_log)

@@ -14,13 +14,21 @@ class Objective:
     """The sum over points that a fit minimises."""
 
     loss: Loss = "log-huber"
-    """Of residuals of log loss (log-huber, log-mse) or of the loss itself (huber, mse); mse is a mean, huber a sum."""
+    """Of residuals of log loss (log-huber, log-mse, log-t) or of the loss itself; mse is a mean, huber a sum, and t the
+    negative log likelihood under Student's t with a scale and degrees of freedom that the points decide."""
     delta: float = 1e-3
     """Where Huber's loss turns from a parabola (1/2 r^2) into a line; in nats for huber, relative for log-huber."""
+    scale: float | None = None
+    """Of t: the density's scale; None: estimated."""
+    shape: float | None = None
+    """Of t: the density's degrees of freedom; None: estimated."""
 
     def __post_init__(self) -> None:
         if self.loss not in get_args(Loss):
             raise ValueError(f"There is no loss named {self.loss!r}; the losses are {', '.join(get_args(Loss))}.")
+        for name, value in (("scale", self.scale), ("shape", self.shape)):
+            if value is not None and not (isfinite(value) and value > 0):
+                raise ValueError(f"The {name} of Student's t must be a positive finite number, not {value}.")
         if not (isfinite(self.delta) and self.delta > 0):
             raise ValueError(f"Huber's delta must be a positive finite number, not {self.delta}.")
 
@@ -35,8 +43,22 @@ class Objective:
         return self.loss.endswith("huber")
 
     @property
+    def is_student(self) -> bool:
+        """Whether it is the likelihood of Student's t."""
+        return self.loss in {"log-t", "t"}
+
+    @property
+    def has_likelihood(self) -> bool:
+        """Whether it says how probable residuals are; a Huber sum with a delta by decree says nothing of the kind."""
+        return not self.is_huber
+
+    @property
     def name(self) -> str:
         """What a law calls its objective."""
+        if self.is_student:
+            known = self.scale is not None and self.shape is not None
+            density = f", {self.shape:.3g} degrees of freedom, scale {self.scale:.4g}" if known else ""
+            return f"{self.loss} (negative log likelihood of Student's t{density})"
         return f"{self.loss} (sum, delta {self.delta:g})" if self.is_huber else f"{self.loss} (mean)"
 
 

@@ -46,6 +46,36 @@ class Rho:
 
 
 @dataclass(frozen=True)
+class StudentRho(Rho):
+    """The negative log density of Student's t with a known scale, up to a constant; `delta` plays no part."""
+
+    scale: float = 1.0
+    shape: float = 4.0
+    """Degrees of freedom."""
+
+    def cost(self, r: FloatArray) -> FloatArray:
+        """Return (shape + 1)/2 log(1 + r^2/(shape scale^2))."""
+        return np.asarray(0.5 * (self.shape + 1) * np.log1p(r * r / self._square))
+
+    def slope(self, r: FloatArray) -> FloatArray:
+        """Return rho'(r)."""
+        return (self.shape + 1) * r / (self._square + r * r)
+
+    def curvature(self, r: FloatArray) -> FloatArray:
+        """Return rho''(r), negative for outliers."""
+        squares = r * r
+        return (self.shape + 1) * (self._square - squares) / (self._square + squares) ** 2
+
+    def majorant(self, r: FloatArray) -> FloatArray:
+        """Return rho'(r)/r."""
+        return (self.shape + 1) / (self._square + r * r)
+
+    @property
+    def _square(self) -> float:
+        return self.shape * self.scale**2
+
+
+@dataclass(frozen=True)
 class Forward:
     """The model at a batch of parameter vectors."""
 
@@ -166,6 +196,10 @@ class Problem:
             if newton.any():
                 self._add_second_order(matrix, at.inner, slope * newton[:, None])
         return gradient, matrix
+
+    def with_rho(self, rho: Rho) -> "Problem":
+        """Return the problem with another cost of residuals, of the same kind (logs or not)."""
+        return replace(self, rho=rho)
 
     def part(self, rows: NDArray[np.int64]) -> "Problem":
         """Return the problem on some of the points."""

@@ -56,7 +56,12 @@ def cv3_errors(values: FloatArray) -> FloatArray:
 
 
 def draw_wild(
-    optimum: FittedCurve, members: NDArray[np.int64], left_out: FloatArray, options: IntervalOptions
+    optimum: FittedCurve,
+    members: NDArray[np.int64],
+    left_out: FloatArray,
+    options: IntervalOptions,
+    *,
+    changes: FloatArray | None = None,
 ) -> WildDraws:
     """Refit to losses whose residuals have been turned over, whole clusters at a time.
 
@@ -69,12 +74,15 @@ def draw_wild(
         members: each point's cluster.
         left_out: parameters (G, P) of the jackknife's fits.
         options: number of draws and seed.
+        changes: logs (draws, n) by which other held-out documents would change the losses.
     """
     model, problem, blocks = optimum.model, optimum.model.problem, blocks_of(members)
     fitted = problem.forward(optimum.p[None], optimum.weights).predicted[0]
     outside = problem.forward(left_out, optimum.weights).predicted[blocks, np.arange(len(blocks))]
     factors = webb_factors(members, options.draws, seed=options.seed)
     losses = fitted + factors * (problem.observed - outside)
+    if changes is not None:
+        losses = losses + (model.moved(changes) - problem.observed)
     refits = minimise(problem, optimum.warm_start, weights=optimum.weights, observed=losses, newton=True).parameters
     return WildDraws(
         model.to_interval_scale(refits),

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from scaling_laws.answers.surface import Surface
+from scaling_laws.fit.quantiles import t_quantile
 from scaling_laws.law import Finding, FindingCode
 from scaling_laws.penalties.fit import (
     Pairs,
@@ -165,7 +165,7 @@ def _changing_multiplier(pipeline: str, fits: Sequence[PenaltyFit], clusters: in
     if constant is None or varying is None or varying.covariance is None:
         return
     g, error = varying["g"], float(np.sqrt(varying.covariance[1, 1]))
-    if abs(g) <= stdtrit(clusters - 1, 0.5 + LEVEL / 2) * error:
+    if abs(g) <= t_quantile(clusters - 1, 0.5 + LEVEL / 2) * error:
         return
     if constant.backtest_error is None or (varying.backtest_error or 0.0) >= constant.backtest_error:
         return
@@ -182,7 +182,7 @@ def _equal_forms(pairs: Pairs, chosen: PenaltyFit, tests: dict[str, _Test]) -> I
     held = _largest_tokens(pairs)
     assert held is not None
     clusters = pairs.clusters[held]
-    t = stdtrit(max(len(np.unique(clusters)) - 1, 1), 0.5 + LEVEL / 2)
+    t = t_quantile(max(len(np.unique(clusters)) - 1, 1), 0.5 + LEVEL / 2)
     for form, test in tests.items():
         worse = test.misses - tests[chosen.form].misses
         error = _standard_error(worse, clusters)

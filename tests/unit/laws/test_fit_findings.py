@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scaling_laws.fit import IntervalOptions, Objective, fit_law
-from scaling_laws.law import FindingCode, Law
+from scaling_laws.law import FindingCode, Law, LawRefusedError
 from scaling_laws.points import FloatArray, Points
 
 SIZES, TOKENS = np.geomspace(1e6, 1e9, 6), np.geomspace(1e8, 1e11, 6)
@@ -133,3 +133,53 @@ def test_every_message_is_a_sentence_that_fits_a_status() -> None:
         assert finding.message[0].isupper() or finding.message.split()[0] in {"alpha", "beta"}
         assert finding.message.endswith(".")
         assert len(finding.message) <= 1024
+
+
+def test_points_far_off_that_move_the_law_are_named() -> None:
+    points = sweep(seeds=2)
+    assert not fitted(points).has(FindingCode.OUTLIERS)
+    moved = points.loss.copy()
+    moved[[3, 40]] *= 1.2
+    law = fitted(replace(points, loss=moved), "log-huber")
+    assert not law.has(FindingCode.OUTLIERS)  # Huber's loss shrugs them off
+    told = message(fitted(replace(points, loss=moved)), FindingCode.OUTLIERS)
+    assert "2 points move" in told
+    assert "row 4" in told or "41 (" in told
+
+
+def test_heavy_tails_alone_are_no_outliers() -> None:
+    points = sweep(seeds=2, noise=0.0)
+    for seed in range(5):
+        scatter = 0.004 * np.random.default_rng(seed).standard_t(4, len(points))
+        assert not fitted(replace(points, loss=points.loss * np.exp(scatter)), "log-huber").has(FindingCode.OUTLIERS)
+
+
+def test_points_of_one_run_that_pass_for_independent_are_noticed() -> None:
+    points = sweep(tokens=np.geomspace(1e8, 1e11, 12))
+    runs = np.unique(points.N, return_inverse=True)[1]
+    drift = 0.02 * np.random.default_rng(2).standard_normal(len(SIZES))[runs]
+    shared = replace(points, loss=points.loss * np.exp(drift), clusters=None)
+    told = message(fitted(shared), FindingCode.CORRELATED_POINTS)
+    assert "Name the column of the run" in told
+    assert not fitted(replace(shared, clusters=runs)).has(FindingCode.CORRELATED_POINTS)
+    assert not fitted(replace(points, clusters=None)).has(FindingCode.CORRELATED_POINTS)
+
+
+def test_coefficients_beyond_the_largest_number_are_said() -> None:
+    points = sweep(A=0.0, sizes=np.geomspace(1e40, 2e40, 6))
+    steep = replace(points, loss=points.loss + 0.5 * (points.N < 1.1e40))
+    law = fitted(steep)
+    assert "A would be larger than the largest floating-point number" in message(law, FindingCode.OVERFLOW)
+    assert not fitted(sweep()).has(FindingCode.OVERFLOW)
+
+
+def test_compute_that_integers_have_wrapped_is_refused() -> None:
+    points = sweep(sizes=np.round(SIZES), tokens=np.round(TOKENS))
+    exact = [6 * int(n) * int(d) for n, d in zip(points.N, points.D, strict=True)]
+    wrapped = np.array([(c + 2**63) % 2**64 - 2**63 for c in exact], dtype=np.float64)
+    for form, features in (("SaturatingC", ()), ("Linear", ("log(C)",)), ("ChinchillaIsoFLOP", ())):
+        with pytest.raises(LawRefusedError, match="C overflowed 64-bit integers in") as caught:
+            fit_law(replace(points, features={"C": wrapped}), form, features=features)
+        assert caught.value.finding.code == FindingCode.OVERFLOW
+    own = replace(points, features={"C": np.array(exact, dtype=np.float64) * 1.1})  # another convention is no overflow
+    assert fit_law(own, "SaturatingC", intervals=IntervalOptions(draws=0)).points == 36

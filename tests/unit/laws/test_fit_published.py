@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from scaling_laws.fit import IntervalOptions, Objective, fit_law, predict
+from scaling_laws.fit.bootstrap_intervals import percentile_intervals
 from scaling_laws.fit.descend import find_optimum
-from scaling_laws.fit.intervals import percentile_intervals
 from scaling_laws.fit.resample import weights_from_indices
 from scaling_laws.forms import FORMS
 from scaling_laws.law import IntervalMethod

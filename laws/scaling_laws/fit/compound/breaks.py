@@ -7,7 +7,7 @@ import numpy as np
 
 from scaling_laws.fit.checks import too_few_points
 from scaling_laws.fit.compound.request import CompoundRequest
-from scaling_laws.fit.cross_validation import Prediction, cross_validate, folds_of
+from scaling_laws.fit.cross_validation import Prediction, comparable, cross_validate, folds_of
 from scaling_laws.fit.expression.fit import expression_law
 from scaling_laws.fit.expression.optimum import ExpressionOptimum, find_expression_optimum
 from scaling_laws.fit.features import numeric_column
@@ -43,8 +43,11 @@ def fit_breaks(points: Points, request: CompoundRequest) -> Law:
     if most < 1:
         raise LawRefusedError(too_few_points("BNSL", min(places, len(points)), sum(COEFFICIENTS)))
     optimum, tests = _grown(points, request, variable, most)
-    law = expression_law(_in_order(optimum), points, objective=request.objective, intervals=request.intervals)
-    finding = Finding(FindingCode.CHOSEN, _sentence(len(optimum.model.names), tests))
+    if request.objective.is_student:
+        form = replace(with_breaks(_breaks(optimum), variable), fixed=request.fixed)
+        optimum = find_expression_optimum(form, points, objective=request.objective)
+    law = expression_law(_in_order(optimum), points, intervals=request.intervals)
+    finding = Finding(FindingCode.CHOSEN, _sentence(_breaks(optimum), tests))
     return replace(law, form="BNSL", findings=(*law.findings, finding))
 
 
@@ -58,7 +61,7 @@ def _grown(
     for count in range(1, most + 1):
         starts = () if best is None else _further(best, numeric_column(points, variable), count)
         form = replace(with_breaks(count, variable), fixed=request.fixed, starts=starts)
-        optimum = find_expression_optimum(form, points, objective=request.objective)
+        optimum = find_expression_optimum(form, points, objective=comparable(request.objective))
         tests.append(cross_validate(optimum, folds))
         if best is not None and not tests[-2].is_worse_than(tests[-1], margin=MARGIN):
             return best, tests
@@ -89,8 +92,11 @@ def _in_order(optimum: ExpressionOptimum) -> ExpressionOptimum:
     return replace(optimum, p=p)
 
 
-def _sentence(coefficients: int, tests: Sequence[Prediction]) -> str:
-    count = (coefficients - COEFFICIENTS[0]) // COEFFICIENTS[1]
+def _breaks(optimum: ExpressionOptimum) -> int:
+    return sum(name.startswith("d") for name in optimum.model.form.coefficients)
+
+
+def _sentence(count: int, tests: Sequence[Prediction]) -> str:
     errors = ", ".join(f"{test.mean:.3g} with {number}" for number, test in enumerate(tests, start=1))
     breaks = "one break" if count == 1 else f"{count} breaks"
     return (

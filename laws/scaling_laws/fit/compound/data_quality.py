@@ -7,7 +7,7 @@ import numpy as np
 
 from scaling_laws.fit.compound.columns import identifiers, levels_of, positive_column, with_columns
 from scaling_laws.fit.compound.request import CompoundRequest
-from scaling_laws.fit.cross_validation import Prediction, cross_validate, folds_of
+from scaling_laws.fit.cross_validation import Prediction, comparable, cross_validate, folds_of
 from scaling_laws.fit.expression.fit import fit_expression
 from scaling_laws.fit.expression.optimum import find_expression_optimum
 from scaling_laws.forms.expression import Coefficient, ExpressionForm
@@ -102,7 +102,7 @@ def _treatment(pair: Points, level: str, word: str, request: CompoundRequest) ->
     tests = {}
     for effect in EFFECTS:
         form = replace(_form(((word, effect),)), fixed=_known(request.fixed, word, effect))
-        optimum = find_expression_optimum(form, pair, objective=request.objective)
+        optimum = find_expression_optimum(form, pair, objective=comparable(request.objective))
         tests[effect] = cross_validate(optimum, folds)
     best = min(tests.values(), key=lambda test: test.mean)
     effect = next(effect for effect, test in tests.items() if test is best or not test.is_worse_than(best))

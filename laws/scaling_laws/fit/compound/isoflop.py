@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from scaling_laws.fit.compound.frontier import Minima, fit_frontier, without_intervals_finding
 from scaling_laws.fit.compound.request import CompoundRequest
+from scaling_laws.fit.features import refuse_wrapped
 from scaling_laws.law import Finding, FindingCode, Law, LawRefusedError
 from scaling_laws.points import FloatArray, Points, flops_column
 
@@ -26,6 +27,7 @@ def fit_isoflop(points: Points, request: CompoundRequest) -> Law:
         LawRefusedError: too few budgets have a minimum inside their sizes.
     """
     C = flops_column(points)
+    refuse_wrapped(C, points)
     budgets = budgets_of(C)
     count = int(budgets.max()) + 1
     if len(points) < FEWEST_SIZES * count and len(points) / count < FEWEST_PER_BUDGET:

@@ -7,7 +7,7 @@ import numpy as np
 
 from scaling_laws.fit.compound.columns import identifiers, levels_of, positive_column, require, with_columns
 from scaling_laws.fit.compound.request import CompoundRequest
-from scaling_laws.fit.cross_validation import Prediction, cross_validate, folds_of
+from scaling_laws.fit.cross_validation import Prediction, comparable, cross_validate, folds_of
 from scaling_laws.fit.expression.fit import expression_law
 from scaling_laws.fit.expression.optimum import find_expression_optimum
 from scaling_laws.forms.expression import Coefficient, ExpressionForm
@@ -45,14 +45,18 @@ def fit_parallel(points: Points, request: CompoundRequest) -> Law:
     optima = {}
     for kind in kinds:
         form = replace(_form(kind, table), fixed=request.fixed)
-        optima[kind] = find_expression_optimum(form, table.points, objective=request.objective)
+        by = request.objective if len(kinds) == 1 else comparable(request.objective)
+        optima[kind] = find_expression_optimum(form, table.points, objective=by)
     tests = {}
     if len(kinds) > 1:
         folds = folds_of(replace(table.points, clusters=None), *_places(table))
         tests = {kind: cross_validate(optimum, folds) for kind, optimum in optima.items()}
     chosen = _best(tests) if tests else kinds[0]
-    options = request.intervals
-    law = expression_law(optima[chosen], table.points, objective=request.objective, intervals=options)
+    optimum = optima[chosen]
+    if optimum.fitted_by.loss != request.objective.loss:
+        form = replace(_form(chosen, table), fixed=request.fixed)
+        optimum = find_expression_optimum(form, table.points, objective=request.objective)
+    law = expression_law(optimum, table.points, intervals=request.intervals)
     findings = [*law.findings, *_peaks(law, table)]
     if tests:
         findings.append(_choice(chosen, {kind: test.mean for kind, test in tests.items()}))

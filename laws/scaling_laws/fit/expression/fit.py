@@ -1,14 +1,19 @@
 """From points to a law, for general forms."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from scaling_laws.fit.checks import too_few_points
 from scaling_laws.fit.expression.errors import interval_scale_errors
 from scaling_laws.fit.expression.findings import expression_findings
 from scaling_laws.fit.expression.optimum import ExpressionOptimum, find_expression_optimum
-from scaling_laws.fit.intervals import Intervals, choose_method, make_intervals
+from scaling_laws.fit.interval_values import Intervals
+from scaling_laws.fit.intervals import choose_method, make_intervals
+from scaling_laws.fit.likelihood import criteria, refuse_without_likelihood, reported_objective
 from scaling_laws.fit.log_sum_exp import estimates, goodness
 from scaling_laws.fit.options import IntervalOptions, Objective
+from scaling_laws.fit.quantiles import t_quantile
 from scaling_laws.forms.expression import ExpressionForm
 from scaling_laws.law import IntervalMethod, Law, LawRefusedError
 from scaling_laws.points import FloatArray, Points
@@ -16,20 +21,20 @@ from scaling_laws.points import FloatArray, Points
 
 def fit_expression(points: Points, form: ExpressionForm, *, objective: Objective, intervals: IntervalOptions) -> Law:
     """Return the form's best optimum on the points, with intervals, certificate and findings."""
-    optimum = find_expression_optimum(form, points, objective=objective)
-    return expression_law(optimum, points, objective=objective, intervals=intervals)
+    return expression_law(find_expression_optimum(form, points, objective=objective), points, intervals=intervals)
 
 
-def expression_law(
-    optimum: ExpressionOptimum, points: Points, *, objective: Objective, intervals: IntervalOptions
-) -> Law:
+def expression_law(optimum: ExpressionOptimum, points: Points, *, intervals: IntervalOptions) -> Law:
     """Return an optimum as a law, with intervals, certificate and findings."""
+    objective = optimum.fitted_by
     is_classical = intervals.method == IntervalMethod.LEAST_SQUARES
     if is_classical and objective.is_huber:
         raise ValueError(f"LeastSquares intervals are for mse and log-mse, not for {objective.name}.")
     if not is_classical:
-        choose_method(points, intervals)
+        refuse_without_likelihood(objective, choose_method(points, intervals))
     _refuse_too_few(optimum)
+    if points.documents is not None and optimum.model.form.response != "loss":
+        points = replace(points, documents=None)  # they are of the loss
     with np.errstate(all="ignore"):
         made = _classical(optimum, intervals) if is_classical else make_intervals(optimum, points, intervals)
         findings = expression_findings(optimum, points, made)
@@ -40,7 +45,7 @@ def expression_law(
         form=model.form.name,
         formula=model.form.formula,
         coefficients=estimates(model.form.coefficients, model.fixed, optimum.coefficients, made),
-        objective=optimum.objective * model.objective_factor,
+        objective=reported_objective(optimum.objective * model.objective_factor, objective, optimum.weights),
         objective_name=objective.name,
         points=len(points),
         clusters=None if points.clusters is None else len(np.unique(points.clusters)),
@@ -49,7 +54,16 @@ def expression_law(
         draws=made.draws,
         residuals=np.log(model.response / fitted) if objective.is_log else model.response - fitted,
         fitted=fitted,
-        goodness=goodness(model.response, fitted, optimum.weights),
+        goodness={
+            **goodness(model.response, fitted, optimum.weights),
+            **criteria(
+                objective,
+                np.log(model.response / fitted) if objective.is_log else model.response - fitted,
+                response=model.response,
+                weights=optimum.weights,
+                coefficients=len(model.names),
+            ),
+        },
         certificate=optimum.certificate,
         findings=findings,
         details=made.details,
@@ -64,12 +78,10 @@ def _refuse_too_few(optimum: ExpressionOptimum) -> None:
 
 def _classical(optimum: ExpressionOptimum, options: IntervalOptions) -> Intervals:
     """Return least-squares errors and Student's t limits, symmetric on the interval scale."""
-    from scipy.special import stdtrit  # scipy is slow to import, and only quantiles need it
-
     model = optimum.model
     freedom = int(np.count_nonzero(optimum.weights)) - len(model.names)
     errors, estimate = interval_scale_errors(model, optimum.p, optimum.weights), model.to_interval_scale(optimum.p)
-    reach = float(stdtrit(freedom, 0.5 + options.level / 2)) * errors
+    reach = t_quantile(freedom, 0.5 + options.level / 2) * errors
     size = np.where(model.problem.is_log, model.problem.coefficients(optimum.p), 1.0)
     return Intervals(
         IntervalMethod.LEAST_SQUARES,

@@ -11,7 +11,7 @@ from scaling_laws.fit.expression.problem import ExpressionProblem
 from scaling_laws.fit.expression.scales import coefficient_scales, magnitude
 from scaling_laws.fit.features import column_names, numeric_column
 from scaling_laws.fit.options import Objective
-from scaling_laws.fit.problem import Forward, Rho
+from scaling_laws.fit.problem import Forward, Rho, StudentRho
 from scaling_laws.forms.expression import Coefficient, ExpressionForm
 from scaling_laws.law import Finding, FindingCode, LawRefusedError
 from scaling_laws.points import FloatArray, Points
@@ -29,6 +29,8 @@ class NamedForm:
     coefficients: tuple[str, ...]
     """Fitted and fixed, in the order of the formula."""
     variables: tuple[str, ...]
+    response: str
+    """Name of the column that is predicted."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,11 @@ class ExpressionModel:
     def linear(self) -> tuple[int, ...]:
         """Parameters whose coefficients enter linearly."""
         return self.problem.derivatives_of.linear
+
+    @property
+    def residual_unit(self) -> float:
+        """What a residual of one is, in logs or in units of the response."""
+        return self.problem.scale
 
     def thinned(self, rows: NDArray[np.int64]) -> "ExpressionModel":
         """Return the model on some of the points."""
@@ -105,6 +112,15 @@ class ExpressionModel:
         fitted = dict(zip(self.names, self.problem.coefficients(self.from_interval_scale(q)), strict=True))
         return np.array([fitted.get(name, np.nan) for name in self.form.coefficients])
 
+    def moved(self, changes: FloatArray) -> FloatArray:
+        """Return the observed values (draws, n) with the response changed by these logs (draws, n)."""
+        observed = self.problem.observed
+        return observed + changes if self.problem.rho.is_log else observed * np.exp(changes)
+
+    def interval_units(self, p: FloatArray) -> FloatArray:
+        """Return d parameter / d parameter of `interval_jacobian`, (P,): they are the same."""
+        return np.ones(len(p))
+
     def interval_jacobian(self, at: Forward) -> FloatArray:
         """Return d residual / d parameter, (batch, P, n)."""
         return self.problem.jacobian(at)
@@ -153,7 +169,11 @@ def _told_apart(form: ExpressionForm, points: Points) -> tuple[NamedForm, dict[s
         raise ValueError(f"No name in {form.formula!r} is a column; the points have {', '.join(known)}.")
     if response in variables:
         raise ValueError(f"{form.formula!r} predicts {response} from itself; only one side may name it.")
-    return NamedForm(form.name, form.formula, coefficients, variables), columns, numeric_column(points, response)
+    return (
+        NamedForm(form.name, form.formula, coefficients, variables, response),
+        columns,
+        numeric_column(points, response),
+    )
 
 
 def _check(
@@ -234,12 +254,22 @@ def _problem(
         unit=unit,
         observed=np.log(response) if objective.is_log else response / scale,
         scale=scale,
-        rho=Rho(objective.delta / scale if objective.is_huber else np.inf, objective.is_log),
+        rho=_rho(objective, scale),
         lower=lower,
         upper=upper,
     )
 
 
+def _rho(objective: Objective, scale: float) -> Rho:
+    if objective.is_student:
+        assert objective.scale is not None
+        assert objective.shape is not None
+        return StudentRho(np.inf, objective.is_log, objective.scale / scale, objective.shape)
+    return Rho(objective.delta / scale if objective.is_huber else np.inf, objective.is_log)
+
+
 def _factor(objective: Objective, points: Points, scale: float) -> float:
+    if objective.is_student:
+        return 1.0
     total = len(points) if points.weights is None else float(np.sum(points.weights))
     return (1.0 if objective.is_huber else 2.0 / total) * scale**2

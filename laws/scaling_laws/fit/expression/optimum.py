@@ -9,6 +9,7 @@ from scaling_laws.fit.certificate import AGREEMENT, certificate_at
 from scaling_laws.fit.expression.errors import interval_scale_errors
 from scaling_laws.fit.expression.model import ExpressionModel, build_expression_model
 from scaling_laws.fit.expression.starts import projected, starting_points, thinned_rows
+from scaling_laws.fit.likelihood import with_density
 from scaling_laws.fit.optimise import Optima, minimise, polish
 from scaling_laws.fit.options import Objective
 from scaling_laws.forms.expression import ExpressionForm
@@ -40,6 +41,8 @@ class ExpressionOptimum:
     objective: float
     """In the model's own scale, without the factor of the reported objective."""
     certificate: Certificate
+    fitted_by: Objective
+    """With the density that the points decided, where it has one."""
 
     @property
     def coefficients(self) -> FloatArray:
@@ -59,13 +62,15 @@ def find_expression_optimum(form: ExpressionForm, points: Points, *, objective: 
         LawRefusedError: the expression has no finite value at any start.
         ValueError: the form or its columns are not usable.
     """
+    if objective.is_student:
+        objective = with_density(objective, lambda known: find_expression_optimum(form, points, objective=known))
     model = build_expression_model(form, points, objective=objective)
     # Steps of a search may leave the range of floating-point numbers; such steps are refused, without a warning.
     with np.errstate(all="ignore"):
-        return _find(form, model, points)
+        return _find(form, model, points, objective)
 
 
-def _find(form: ExpressionForm, model: ExpressionModel, points: Points) -> ExpressionOptimum:
+def _find(form: ExpressionForm, model: ExpressionModel, points: Points, objective: Objective) -> ExpressionOptimum:
     weights = np.ones(len(points)) if points.weights is None else np.asarray(points.weights, dtype=np.float64)
     optima = _descend(model, _starts(form, model, weights), weights)
     p = optima.parameters[_first_of_best(optima)]
@@ -83,7 +88,7 @@ def _find(form: ExpressionForm, model: ExpressionModel, points: Points) -> Expre
         factor=model.objective_factor,
         names=model.names,
     )
-    return ExpressionOptimum(model, p, weights, reached, certificate)
+    return ExpressionOptimum(model, p, weights, reached, certificate, objective)
 
 
 def _starts(form: ExpressionForm, model: ExpressionModel, weights: FloatArray) -> FloatArray:

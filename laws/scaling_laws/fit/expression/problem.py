@@ -78,6 +78,10 @@ class ExpressionProblem:
                 matrix[newton] += self._second_order(at.rows(newton), slope[newton], gradient[newton])
         return gradient, matrix
 
+    def with_rho(self, rho: Rho) -> "ExpressionProblem":
+        """Return the problem with another cost of residuals, of the same kind (logs or not)."""
+        return replace(self, rho=rho)
+
     def part(self, rows: NDArray[np.int64]) -> "ExpressionProblem":
         """Return the problem on some of the points."""
         columns = {name: x[rows] if x.ndim else x for name, x in self.columns.items()}

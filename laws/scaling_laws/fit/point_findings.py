@@ -1,0 +1,165 @@
+"""Findings about single points: outliers that move the law, neighbours that agree, numbers that overflow."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scaling_laws.fit.curve import FittedCurve
+from scaling_laws.fit.optimise import minimise
+from scaling_laws.fit.quantiles import normal_cdf, normal_quantile
+from scaling_laws.law import Finding, FindingCode
+from scaling_laws.points import FloatArray, Points
+
+FAR = 6.0
+"""Robust standard deviations beyond which a residual is an outlier's."""
+MOST_SUSPECTS = 0.1
+"""Share of the points that may be outliers; beyond it the form is wrong, not the points."""
+SINGLES = 8
+"""Points whose influence is worked out one by one, those that move the law most to first order."""
+INFLUENTIAL = 1.0
+"""Standard errors by which leaving points out must move a coefficient."""
+FEWEST_PAIRS = 10
+AGREEMENT_P = 1e-3
+"""Chance of so much agreement between neighbours that are independent."""
+SAME_SIZE = 1e-6
+SHOWN = 5
+
+
+def outliers(optimum: FittedCurve) -> Iterator[Finding]:
+    """Yield at most one finding: points that lie far from the law that the others make, and move it."""
+    problem = optimum.model.problem
+    residuals = problem.forward(optimum.p[None], optimum.weights).residuals[0]
+    centre = float(np.median(residuals))
+    scale = 1.4826 * float(np.median(np.abs(residuals - centre)))
+    if scale <= 1e-12 * max(float(np.abs(problem.observed).max()), 1.0):
+        return
+    errors = _errors(optimum, scale)
+    for rows in _suspects(optimum, residuals, centre, scale):
+        left = _without(optimum, rows)
+        if left is None:
+            continue
+        with np.errstate(divide="ignore", invalid="ignore"):
+            moves = np.nan_to_num((left.moved_to - optimum.model.to_interval_scale(optimum.p)) / errors)
+        distance = (left.residuals[rows] - centre) / scale
+        if np.abs(moves).max() > INFLUENTIAL and np.median(np.abs(distance)) > FAR:
+            yield _outlier(optimum, rows, moves, distance)
+            return
+
+
+@dataclass(frozen=True)
+class _Without:
+    """The fit without some of the points."""
+
+    moved_to: FloatArray
+    """Parameters on the interval scale, (P,)."""
+    residuals: FloatArray
+    """Of all points, those left out included, (n,)."""
+
+
+def _suspects(optimum: FittedCurve, residuals: FloatArray, centre: float, scale: float) -> Iterator[NDArray[np.int64]]:
+    """Yield rows to leave out: all that lie far together, since they may mask each other; then the most influential."""
+    far = np.flatnonzero((np.abs(residuals - centre) > FAR * scale) & (optimum.weights > 0))
+    if 0 < len(far) <= MOST_SUSPECTS * len(residuals):
+        yield far
+    for row in _most_influential(optimum, residuals):
+        yield np.array([row])
+
+
+def _without(optimum: FittedCurve, rows: NDArray[np.int64]) -> _Without | None:
+    """Return the fit without some rows; None where it does not settle."""
+    weights = optimum.weights.copy()
+    weights[rows] = 0.0
+    model = optimum.model
+    refit = minimise(model.problem, optimum.warm_start, weights=weights, newton=True, steps=100)
+    if not refit.settled[0]:
+        return None
+    residuals = model.problem.forward(refit.parameters, optimum.weights).residuals[0]
+    return _Without(model.to_interval_scale(refit.parameters)[0], residuals)
+
+
+def _errors(optimum: FittedCurve, scale: float) -> FloatArray:
+    """Return least-squares errors of the parameters on the interval scale for residuals of that scale, (P,)."""
+    model = optimum.model
+    jacobian = model.interval_jacobian(model.problem.forward(optimum.p[None], optimum.weights))[0]
+    size = np.linalg.norm(jacobian, axis=1)
+    size = np.where((size > 0) & np.isfinite(size), size, 1.0)
+    rooted = np.nan_to_num(jacobian / size[:, None] * np.sqrt(optimum.weights))
+    inverse = np.linalg.pinv(rooted @ rooted.T, rcond=1e-14, hermitian=True) / size[:, None] / size[None, :]
+    shift = model.interval_shifts(np.eye(len(optimum.p)))
+    return np.asarray(np.sqrt(np.abs(np.diag(shift.T @ inverse @ shift))) * scale, dtype=np.float64)
+
+
+def _most_influential(optimum: FittedCurve, residuals: FloatArray) -> NDArray[np.int64]:
+    """Return the rows that a Newton step away from each would move the law most."""
+    model, problem = optimum.model, optimum.model.problem
+    at = problem.forward(optimum.p[None], optimum.weights)
+    jacobian = model.interval_jacobian(at)[0]
+    size = np.linalg.norm(jacobian, axis=1)
+    rooted = jacobian[size > 0] / size[size > 0, None] * np.sqrt(optimum.weights)
+    if not np.isfinite(rooted).all():
+        return np.zeros(0, dtype=np.int64)
+    left, singular, _ = np.linalg.svd(rooted.T, full_matrices=False)
+    left = left[:, singular > 1e-9 * singular[0]]
+    leverage = np.minimum(np.einsum("np,np->n", left, left), 1 - 1e-9)
+    distance = np.abs(problem.rho.slope(residuals)) * np.sqrt(leverage * optimum.weights) / (1 - leverage)
+    return np.argsort(-distance, kind="stable")[:SINGLES]
+
+
+def _outlier(optimum: FittedCurve, rows: NDArray[np.int64], moves: FloatArray, distance: FloatArray) -> Finding:
+    worst = int(np.abs(moves).argmax())
+    order = np.argsort(-np.abs(distance), kind="stable")[:SHOWN]
+    shown = ", ".join(f"{rows[i] + 1} ({distance[i]:+.1f})" for i in order)
+    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    noun = f"{len(rows)} points move" if len(rows) > 1 else "One point moves"
+    moved = f"{noun} {optimum.model.names[worst]} by {abs(moves[worst]):.2g} standard errors"
+    message = (
+        f"{moved}: row {shown}{more}, with the distance from the law of the others in robust standard deviations. Look "
+        "at how those models were trained; fit with and without them and report both."
+    )
+    return Finding(FindingCode.OUTLIERS, message)
+
+
+def correlated_points(points: Points, residuals: FloatArray) -> Iterator[Finding]:
+    """Yield a finding where neighbours in D of one size agree, in tables that name no trajectories.
+
+    Args:
+        points: of the table.
+        residuals: of the fit, (n,).
+    """
+    if points.clusters is not None and len(np.unique(points.clusters)) < len(points):
+        return
+    order = np.lexsort((points.D, np.round(np.log(points.N) / SAME_SIZE)))
+    same = (np.abs(np.diff(np.log(points.N[order]))) < SAME_SIZE) & (np.diff(points.D[order]) > 0)
+    pairs = int(same.sum())
+    if pairs < FEWEST_PAIRS:
+        return
+    scores = _normal_scores(residuals)[order]
+    agreement = float(np.mean(scores[:-1][same] * scores[1:][same]) / np.mean(scores**2))
+    if agreement <= 0 or 1 - normal_cdf(agreement * np.sqrt(pairs)) > AGREEMENT_P:
+        return
+    message = (
+        f"Residuals of neighbours in D of one size agree (correlation {agreement:.2f} over {pairs} pairs): they look "
+        "like checkpoints or branches of one training run, which share its luck, and intervals that take them as "
+        "independent are too narrow. Name the column of the run (--columns cluster=...), or keep one point a run."
+    )
+    yield Finding(FindingCode.CORRELATED_POINTS, message)
+
+
+def _normal_scores(values: FloatArray) -> FloatArray:
+    """Return the values' ranks as quantiles of the normal distribution, so that no outlier decides."""
+    ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+    table = np.array([normal_quantile((i + 0.5) / len(values)) for i in range(len(values))])
+    return np.asarray(table[ranks], dtype=np.float64)
+
+
+def overflow(names: tuple[str, ...], values: FloatArray) -> Iterator[Finding]:
+    """Yield a finding where a coefficient is beyond the largest number, because of the columns' units."""
+    beyond = [name for name, value in zip(names, values, strict=True) if not np.isfinite(value)]
+    if beyond:
+        message = (
+            f"{' and '.join(beyond)} would be larger than the largest floating-point number: a steep exponent stands "
+            "on huge values. Give N and D in larger units (millions, billions), or leave out points of another regime."
+        )
+        yield Finding(FindingCode.OVERFLOW, message)
