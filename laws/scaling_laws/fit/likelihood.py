@@ -29,7 +29,7 @@ SEARCHES = 4
 UNCHANGED = 1e-9
 SMALLEST_SCALE = 1e-9
 """Scale at which points count as exact: there is no noise to take the measure of."""
-SECTIONS = 40
+SECTIONS = 30
 
 Find = Callable[[Objective], FittedCurve]
 """Fits the form by an objective whose density is known."""
@@ -105,17 +105,20 @@ def _density_of(objective: Objective, residuals: FloatArray, weights: FloatArray
 
 
 def _with_scale(objective: Objective, residuals: FloatArray, weights: FloatArray, shape: float) -> Objective:
-    """Return the objective with that shape and the most probable scale, by fixed-point steps that never lower it."""
+    """Return the objective with that shape and the most probable scale: the root, by Newton, of a falling function."""
     if objective.scale is not None:
         return replace(objective, shape=shape)
-    square = float(np.average(residuals**2, weights=weights))
+    squares, share = residuals**2, weights / weights.sum()
+    log_square = log(max(float(share @ squares), SMALLEST_SCALE**2))
     for _ in range(ROUNDS):
-        share = (shape + 1) / (shape + residuals**2 / square)
-        ahead = max(float(np.average(share * residuals**2, weights=weights)), SMALLEST_SCALE**2)
-        if abs(ahead - square) <= 1e-12 * square:
+        inner = shape * np.exp(log_square)
+        parts = (shape + 1) * squares / (inner + squares)
+        slope = float(share @ (parts * inner / (inner + squares)))
+        step = (float(share @ parts) - 1) / max(slope, 1e-12)
+        log_square = max(log_square + min(max(step, -2.0), 2.0), 2 * log(SMALLEST_SCALE))
+        if abs(step) < 1e-12:
             break
-        square = ahead
-    return replace(objective, scale=float(np.sqrt(square)), shape=shape)
+    return replace(objective, scale=float(np.exp(0.5 * log_square)), shape=shape)
 
 
 def log_likelihood(objective: Objective, residuals: FloatArray, weights: FloatArray) -> float:
