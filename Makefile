@@ -12,10 +12,10 @@ LEVEL  ?= control
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow chaos e2e verify format generate benchmarks cluster-build cluster-up cluster-down clean
+.PHONY: help demo test slow chaos e2e e2e-images verify format generate benchmarks cluster-build cluster-up cluster-down clean
 
 help:  ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## Train, compress and fit a scaling law on this machine, about three minutes
 	$(BIN)/scaling run examples/quickstart.yaml --out results/quickstart
@@ -36,6 +36,11 @@ e2e: $(READY)  ## Boot a node with KubeRay and run experiments on it; needs root
 	  Linux; or set KUBECONFIG to a cluster with KubeRay" >&2; exit 1; }
 	$(BIN)/python tests/cluster build node kuberay kueue helm >/dev/null
 	$(BIN)/pytest tests/e2e -m "e2e"
+
+e2e-images: $(READY)  ## Build the images and run an experiment on them; needs root on Linux
+	tests/cluster/images/build.sh build/images
+	$(BIN)/python tests/cluster build node kuberay helm >/dev/null
+	SCALING_IMAGES=$(CURDIR)/build/images $(BIN)/pytest tests/e2e/test_images_on_a_node.py
 
 verify: $(READY)  ## Check format, lint, types, imports and generated files
 	$(BIN)/ruff format --check

@@ -24,6 +24,8 @@ from scaling_api.v1alpha1.trial import Failure, TrialRecord, TrialSpec
 
 PORT: Final = 8470
 """The driver listens here."""
+PROXIED_TOKEN_HEADER: Final = "X-Scaling-Authorization"
+"""In place of Authorization where a request comes through the API server, which keeps that one for itself."""
 LONGEST_WAIT_S: Final = 30.0
 """Of a long poll."""
 MOST_ROWS: Final = 500

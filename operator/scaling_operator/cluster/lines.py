@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from scaling_api.driver_protocol import PROXIED_TOKEN_HEADER
 from scaling_operator.cluster.client import Client
 from scaling_operator.cluster.driver_client import DriverClient, Endpoint
 from scaling_operator.cluster.driver_link import DriverLink
@@ -22,8 +23,6 @@ from scaling_operator.settings import Driver
 ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 """jobStatus of a RayJob whose driver has exited."""
 ENDED_DEPLOYMENTS: Final = frozenset({"Complete", "Failed", "ValidationFailed"})
-PROXIED_TOKEN_HEADER: Final = "X-Scaling-Authorization"
-"""The API server keeps Authorization for itself."""
 
 Locate: TypeAlias = Callable[[str, str, Driver], DriverAddress]
 """From namespace, RayCluster and settings to where the driver answers."""

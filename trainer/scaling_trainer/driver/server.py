@@ -13,7 +13,13 @@ from typing import Final, Protocol
 from aiohttp import web
 from pydantic import ValidationError
 
-from scaling_api.driver_protocol import LARGEST_PLAN_BYTES, LONGEST_WAIT_S, DriverPlan, DriverState
+from scaling_api.driver_protocol import (
+    LARGEST_PLAN_BYTES,
+    LONGEST_WAIT_S,
+    PROXIED_TOKEN_HEADER,
+    DriverPlan,
+    DriverState,
+)
 from scaling_api.problems import problems_of
 from scaling_trainer.driver.desk import InvalidPlanError, PlanConflictError
 from scaling_trainer.driver.feed import Feed, Page
@@ -170,7 +176,8 @@ class _Routes:
             return _error(500, "The driver has a bug; its log says more.")
 
     def _authorise(self, request: web.Request) -> None:
-        given = request.headers.get("Authorization", "").encode(errors="replace")
+        headers = request.headers
+        given = headers.get(PROXIED_TOKEN_HEADER, headers.get("Authorization", "")).encode(errors="replace")
         if not hmac.compare_digest(given, self._expected):
             raise _RefusedError(401, "The request has no token, or a wrong one.")
         self._answers.contacted()
