@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-HEADERS_WITHIN_S: Final = 10.0
+HEADERS_WITHIN_S: Final = 5.0
 """From the first byte of a request to the last of its headers; from the connection to the first byte too."""
 MOST_CONNECTIONS: Final = 256
 

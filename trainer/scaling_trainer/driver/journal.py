@@ -67,6 +67,7 @@ class ExperimentJournal:
         self._other_files: list[Batch] = []
         for entry in self._standing.in_order():
             self.feed.add(entry.at, record_json(entry.record))
+        self.feed.show(self.feed.length)  # these are in storage
         self._writer = Writer(files, self._next_batch)
         self._writer.wake()
 
