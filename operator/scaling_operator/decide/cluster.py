@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from scaling_api.driver_protocol import Intent
+from scaling_api.driver_protocol import DriverPhase, Intent
 from scaling_api.v1alpha1.status import Condition, RayJobStatus
 from scaling_api.v1alpha1.trial import Failure, FailureClass
 from scaling_operator import reasons
@@ -100,18 +100,31 @@ def _keep_or_replace(draft: Draft) -> Draft:
     assert used is not None
     if job is None:
         is_meant = used.is_collected or _reopens(draft) or (draft.aim is Aim.READ and not used.is_replay)
-        gone = None if is_meant else _gone(used)
-        return _number_next(draft, gone)
+        return _number_next(draft, None if is_meant else _gone(used))
     if job.is_deleting:
         return replace(draft, standing=standing_of(draft))
     if has_ended(job):
         return _after_end(draft, job)
-    if used.is_replay != (draft.aim is Aim.READ) or used.execution != creating.execution_digest(draft):
-        draft = wind_down(draft)
-        return _number_next(draft) if is_over(draft) else replace(draft, standing=standing_of(draft))
-    if lost := _lost(draft, job):
-        return _number_next(draft, lost)
-    return _kept(draft)
+    return _keep(draft, job) if _is_right(draft) else _replace(draft)
+
+
+def _is_right(draft: Draft) -> bool:
+    """Whether the RayJob in use is one for what is needed now."""
+    used = draft.ray_job
+    assert used is not None
+    is_of_this_kind = used.is_replay == (draft.aim is Aim.READ)
+    return is_of_this_kind and used.execution == creating.execution_digest(draft) and not _is_leaving(draft)
+
+
+def _replace(draft: Draft) -> Draft:
+    draft = wind_down(draft)
+    return _number_next(draft) if is_over(draft) else replace(draft, standing=standing_of(draft))
+
+
+def _is_leaving(draft: Draft) -> bool:
+    """Whether the driver was told to stop before the experiment had work again: it takes no other plan."""
+    used, answer = draft.ray_job, draft.answer
+    return used is not None and used.is_collected and answer is not None and answer.state.phase is DriverPhase.STOPPING
 
 
 def _after_end(draft: Draft, job: RayJobSeen) -> Draft:
@@ -129,8 +142,10 @@ def _after_end(draft: Draft, job: RayJobSeen) -> Draft:
     return _number_next(draft, verdict)
 
 
-def _kept(draft: Draft) -> Draft:
-    """Let the driver run, or pause it where it is only read."""
+def _keep(draft: Draft, job: RayJobSeen) -> Draft:
+    """Let the driver run, or pause it where it is only read; give up one that is lost."""
+    if lost := _lost(draft, job):
+        return _number_next(draft, lost)
     if draft.aim is Aim.READ:
         return replace(wind_down(draft), standing=standing_of(draft))
     assert draft.ray_job is not None
@@ -255,7 +270,8 @@ def _reopens(draft: Draft) -> bool:
         return False
     conditions = draft.observed.status.conditions
     ended = {reasons.FAILED, reasons.COMPLETE, reasons.SUSPENDED, reasons.BUDGET_EXHAUSTED}
-    return any(c.type in ended and c.status == "True" for c in conditions)
+    was_refused = any(c.type == reasons.ACCEPTED and c.status == "False" for c in conditions)
+    return was_refused or any(c.type in ended and c.status == "True" for c in conditions)
 
 
 def _is_alive(draft: Draft) -> bool:

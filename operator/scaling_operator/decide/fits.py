@@ -9,6 +9,8 @@ from scaling_api.v1alpha1.trial import TrialRecord
 from scaling_operator.decide.draft import Aim, Draft
 from scaling_operator.fitting import AnalysisRequest
 
+FIRST: Final = 8
+"""Finished trials before which no law is tried while others run: it would be refused."""
 GROWTH: Final = 1.25
 """While trials run, laws are fitted again once there are so many times the finished trials, and a few."""
 A_FEW: Final = 4
@@ -48,8 +50,10 @@ def _is_fitted(draft: Draft, digest: str) -> bool:
 def _is_worth_it(draft: Draft, finished: int) -> bool:
     """Whether to ask: at rest always; while trials run only now and then, for a fit takes a core for seconds."""
     fitted = draft.status.fitted
-    if draft.aim is Aim.REST or fitted is None:
+    if draft.aim is Aim.REST:
         return True
+    if fitted is None:
+        return finished >= FIRST
     return finished < fitted.trials or finished >= ceil(GROWTH * fitted.trials) + A_FEW
 
 

@@ -59,6 +59,10 @@ def test_a_cluster_of_a_spec_that_is_no_longer_allowed_goes() -> None:
     refused = begun.with_spec({"training": {"precision": "BF16"}}).settled()
     assert refused.says("Accepted") == ("False", "Unsupported")
     assert not refused.observed.ray_jobs
+    again = refused.with_spec({}).settled()
+    assert [seen.name for seen in again.observed.ray_jobs] == ["bytes-a2"]
+    assert again.status.ray_job is not None
+    assert again.status.ray_job.failures == 0
 
 
 def test_an_upgrade_that_changes_losses_leaves_an_unfinished_experiment_alone() -> None:
@@ -94,6 +98,18 @@ def test_the_number_is_written_before_the_ray_job_is_created_with_all_that_it_ne
     assert third.status.ray_job is not None
     assert third.status.ray_job.uid == "uid-of-bytes-a1"
     assert [event.reason for event in third.events] == ["ClusterRequested"]
+
+
+def test_a_ray_job_is_made_of_the_execution_that_is_written_beside_its_number() -> None:
+    changed = scene().passed().with_spec({"execution": {"priorityClassName": "high"}})
+    written = changed.decide()
+    assert not written.creates
+    assert written.status is not None
+    assert written.status.ray_job is not None
+    assert written.status.ray_job.attempt == 1, "a number that was not used yet"
+    assert changed.status.ray_job is not None
+    assert written.status.ray_job.execution != changed.status.ray_job.execution
+    assert kinds(changed.passed().decide().creates)[-1] == "RayJob"
 
 
 def test_what_is_there_already_is_not_made_again() -> None:

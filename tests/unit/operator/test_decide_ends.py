@@ -280,6 +280,22 @@ def test_suspend_pauses_collects_stops_and_keeps_everything_and_resume_goes_on()
     assert resumed.status.ray_job.failures == 0
 
 
+def test_a_driver_that_is_leaving_when_work_comes_back_is_followed_by_the_next() -> None:
+    held = running().with_spec({"suspend": True}).passed()
+    pause = held.decide().message
+    assert pause is not None
+    held = held.but(driver=answer(DriverPhase.PAUSED, plan_hash=pause.hash)).passed()
+    stop = held.decide().message
+    assert stop is not None
+    leaving = held.but(driver=answer(DriverPhase.STOPPING, plan_hash=stop.hash))
+    resumed = leaving.with_spec({"suspend": False})
+    decision = resumed.decide()
+    assert decision.message is None
+    assert [ref.name for ref in decision.deletes] == ["bytes-a1"]
+    assert not decision.failures
+    assert [seen.name for seen in resumed.settled().observed.ray_jobs] == ["bytes-a2"]
+
+
 def test_suspend_does_not_wait_for_a_driver_that_does_not_answer() -> None:
     silent = running().with_spec({"suspend": True}).but(driver=silence(30)).settled()
     assert silent.observed.ray_jobs
@@ -312,7 +328,7 @@ def test_laws_are_fitted_now_and_then_while_trials_run_and_always_at_the_end() -
         if decision.wants_analysis is not None:
             wanted.append(len(decision.wants_analysis.records))
         at = at.settled()
-    assert wanted[0] == 1
+    assert wanted[0] == 8
     assert wanted[-1] == len(begun.trials) == 32
     assert len(wanted) < 12
 
