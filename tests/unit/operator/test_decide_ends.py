@@ -280,6 +280,44 @@ def test_suspend_pauses_collects_stops_and_keeps_everything_and_resume_goes_on()
     assert resumed.status.ray_job.failures == 0
 
 
+def test_a_collected_driver_is_set_to_work_only_once_the_status_says_that_rows_may_be_unread() -> None:
+    held = running().with_spec({"suspend": True}).passed()
+    pause = held.decide().message
+    assert pause is not None
+    held = held.but(driver=answer(DriverPhase.PAUSED, plan_hash=pause.hash)).passed()
+    resumed = held.with_spec({"suspend": False})
+    first = resumed.decide()
+    assert first.message is None
+    assert first.status is not None
+    assert first.status.ray_job is not None
+    assert not first.status.ray_job.is_collected
+    second = resumed.passed().decide().message
+    assert second is not None
+    assert second.intent is Intent.RUN
+
+
+def test_a_driver_that_waited_for_hours_is_read_first_and_then_work_goes_on() -> None:
+    begun = running()
+    left = {"job_status": "FAILED", "deployment_status": "Failed", "reason": "AppFailed"}
+    jobs = (job(1, uid="uid-of-bytes-a1", message="it failed with exit code 75", **left),)
+    reading = begun.but(ray_jobs=jobs, driver=None, pods=()).settled().later(60).settled()
+    assert reading.status.ray_job is not None
+    assert reading.status.ray_job.is_replay
+    uid = reading.observed.ray_jobs[0].uid
+    reading = reading.but(ray_jobs=(job(2, uid=uid, started_at=reading.now),), pods=(head(2),))
+    asked = reading.but(driver=answer(DriverPhase.WAITING, attempt=2)).decide().message
+    assert asked is not None
+    rows = [row(1, record(begun.trials[0], TrialState.SUCCEEDED))]
+    told = reading.but(driver=answer(DriverPhase.PAUSED, rows, attempt=2, plan_hash=asked.hash)).passed()
+    stop = told.decide().message
+    assert stop is not None
+    assert stop.intent is Intent.STOP, "it has no workers"
+    going_on = told.but(driver=answer(DriverPhase.STOPPING, attempt=2, plan_hash=stop.hash, read=1)).settled()
+    assert [seen.name for seen in going_on.observed.ray_jobs] == ["bytes-a3"]
+    assert going_on.status.ray_job is not None
+    assert not going_on.status.ray_job.is_replay
+
+
 def test_a_driver_that_is_leaving_when_work_comes_back_is_followed_by_the_next() -> None:
     held = running().with_spec({"suspend": True}).passed()
     pause = held.decide().message
