@@ -4,6 +4,7 @@ The process group is the caller's. Loss and gradients are those of one process, 
 """
 
 import gc
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,7 +38,9 @@ class DataParallel:
     def shared(self, model: nn.Module) -> nn.Module:
         """Return `model` such that its gradients are the mean over the workers'; weights become those of rank 0."""
         devices = [self.device] if self.device.type == "cuda" else None
-        return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+        with warnings.catch_warnings():  # of an option whose successor is not in every version that can be used
+            warnings.simplefilter("ignore", FutureWarning)
+            return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
 
     def average(self, values: Tensor) -> None:
         """Make `values` their mean over the workers, in place."""
