@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -93,10 +94,9 @@ class Queue(Generic[K]):
         while True:
             wait_s = self._start_due()
             self._changed.clear()
-            try:
-                await asyncio.wait_for(self._changed.wait(), wait_s)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):  # Python 3.11's `wait_for` may swallow a cancellation
+                    await self._changed.wait()
 
     async def close(self, *, grace_s: float) -> None:
         """Begin no further pass; wait for those under way, then cancel them."""
@@ -135,14 +135,17 @@ class Queue(Generic[K]):
         entry.is_running, entry.due_at = True, None
         task = asyncio.create_task(self._pass(key, entry), name=f"pass {key}")
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: "asyncio.Task[None]") -> None:
+        self._running.discard(task)
+        self._changed.set()
 
     async def _pass(self, key: K, entry: _Entry) -> None:
         try:
             again_s = await self._attempt(key, entry)
         finally:
             entry.is_running = False
-            self._changed.set()
         if self._is_closed:
             return
         if again_s is not None:

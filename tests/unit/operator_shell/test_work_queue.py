@@ -218,3 +218,20 @@ def test_closing_waits_for_passes_and_begins_none() -> None:
         task.cancel()
 
     run(scenario)
+
+
+def test_a_queue_that_is_cancelled_in_the_moment_of_a_mark_ends() -> None:
+    async def scenario() -> None:
+        for _ in range(50):
+            queue = Queue(Passes())
+            task = asyncio.create_task(queue.run())
+            queue.mark("later", after_s=60)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            queue.mark("a", after_s=0)
+            task.cancel()
+            _, pending = await asyncio.wait([task], timeout=1)
+            assert not pending
+            await queue.close(grace_s=0)
+
+    run(scenario)
