@@ -4,18 +4,14 @@ import json
 import os
 import random
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from killing import children, kill
-
-sys.path[:0] = [str(Path(__file__).parents[1] / "unit" / "driver")]
-
 from driving import Driving, plan
+from killing import children, kill
 from scripted_plan import family
 
 from scaling_api.driver_protocol import DriverPlan

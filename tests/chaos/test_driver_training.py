@@ -1,17 +1,13 @@
 """Real training under a driver that is killed: the losses of a run on one machine, to the bit."""
 
 import json
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import training_sweep
-from killing import kill
-
-sys.path[:0] = [str(Path(__file__).parents[1] / "unit" / "driver")]
-
 from driving import Driving, plan
+from killing import kill
 
 from scaling_trainer.data.corpus import fingerprint
 from scaling_trainer.results import ResultsFolder
