@@ -24,14 +24,26 @@ class Experiment:
         """Run kubectl in the experiment's namespace."""
         return self.server.kubectl("-n", self.namespace, *words, document=document)
 
+    def must(self, *words: str) -> str:
+        """Run kubectl in the experiment's namespace and return what it said."""
+        return self.server.must("-n", self.namespace, *words)
+
     def get(self) -> Document:
         """Return the object."""
         return self._json("scalingexperiment", self.name)
+
+    def exists(self) -> bool:
+        """Return whether it is there."""
+        return bool(self.must("get", "scalingexperiment", self.name, "--ignore-not-found"))
 
     def trials(self) -> dict[str, Document]:
         """Return its trials' records by id."""
         listed = self._json("scalingtrials", "-l", f"scalinglaws.dev/experiment={self.name}")["items"]
         return {trial["spec"]["id"]: trial for trial in listed}
+
+    def finished(self) -> int:
+        """Return how many trials have succeeded."""
+        return int(self.get().get("status", {}).get("trials", {}).get("succeeded", 0))
 
     def losses(self) -> dict[str, float]:
         """Return the losses of the points, by trial id."""
@@ -65,7 +77,7 @@ class Experiment:
         """
         began = time.monotonic()
         while not claim(self):
-            failed = self.condition("Failed")
+            failed = self.condition("Failed") if self.exists() else {}
             assert failed.get("status") != "True", f"{self.name} failed: {failed}"
             waited = time.monotonic() - began
             assert waited < timeout_s, f"waited {waited:.0f} s in vain for {what} of {self.name}"
@@ -78,18 +90,14 @@ class Experiment:
 
     def patch(self, spec: Document) -> None:
         """Change the spec."""
-        done = self.kubectl("patch", "scalingexperiment", self.name, "--type=merge", "-p", json.dumps({"spec": spec}))
-        assert done.returncode == 0, done.stderr
+        self.must("patch", "scalingexperiment", self.name, "--type=merge", "-p", json.dumps({"spec": spec}))
 
     def delete(self) -> None:
         """Delete it, without waiting."""
-        done = self.kubectl("delete", "scalingexperiment", self.name, "--wait=false")
-        assert done.returncode == 0, done.stderr
+        self.must("delete", "scalingexperiment", self.name, "--wait=false")
 
     def _json(self, *words: str) -> Document:
-        done = self.kubectl("get", *words, "-o", "json")
-        assert done.returncode == 0, done.stderr
-        read: Document = json.loads(done.stdout)
+        read: Document = json.loads(self.must("get", *words, "-o", "json"))
         return read
 
 

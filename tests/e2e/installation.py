@@ -139,7 +139,7 @@ def remove_namespace(site: Site, namespace: str) -> None:
     """Remove a namespace and wait until its pods have freed their cores."""
     site.server.must("-n", namespace, "delete", "scalingexperiments", "--all", "--timeout=60s")
     # The autoscaler is the first process of its container and hears no SIGTERM: do not wait the pod's 30 s for it.
-    site.server.must("-n", namespace, "delete", "pods", "--all", "--grace-period=1", "--wait=false")
+    site.server.must("-n", namespace, "delete", "pods", "--all", "--grace-period=0", "--force", "--wait=false")
     site.server.must("delete", "namespace", namespace, "--timeout=180s", timeout_s=200)
     if site.results:
         claims = (machine_volume.CLAIM, "scaling-results")

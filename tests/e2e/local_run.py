@@ -7,6 +7,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+from experiments import Experiment
+
 
 @dataclass(frozen=True)
 class LocalRun:
@@ -37,3 +40,15 @@ def run_here(experiment: Path, results: Path) -> LocalRun:
 def scaling(*words: str) -> str:
     command = [str(Path(sys.executable).with_name("scaling")), *words]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=600).stdout
+
+
+def assert_same(experiment: Experiment, here: LocalRun) -> None:
+    """The losses are equal to the bit, the coefficients to 8 digits, and every planned trial is recorded once."""
+    planned = experiment.get()["status"]["plan"]["trials"]
+    states = [trial["status"]["state"] for trial in experiment.trials().values()]
+    assert states == ["Succeeded"] * planned
+    assert experiment.losses() == here.losses
+    there = experiment.coefficients()
+    assert there.keys() == here.coefficients.keys()
+    for name, law in here.coefficients.items():
+        assert there[name] == pytest.approx(law, rel=1e-8)
