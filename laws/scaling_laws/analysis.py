@@ -20,7 +20,7 @@ from scaling_laws.fit.options import Loss
 from scaling_laws.form_tables import points_for
 from scaling_laws.forms import FORMS, Form, LogSumExpForm, form_named, own_form
 from scaling_laws.law import Finding, FindingCode, Law, LawRefusedError
-from scaling_laws.penalties import PenaltyFit, PipelineLaw, fit_pipelines
+from scaling_laws.penalties import PenaltyFit, PipelineLaw, fit_pipelines, hybrid_findings
 from scaling_laws.points import Points, flops_column
 from scaling_laws.records import (
     RESULT_FEATURES,
@@ -164,7 +164,12 @@ class _Bench:
             if point.treatment == self.treatment
         ]
         surface = surface_of(entry.law) if entry.law else None
-        return replace(entry, pipelines=fit_pipelines(pairs, dense=surface))
+        of_hybrids = hybrid_findings(self.spec.sweep.compression, pairs, surface)
+        fitted = (
+            replace(law, findings=(*law.findings, of_hybrids[law.pipeline])) if law.pipeline in of_hybrids else law
+            for law in fit_pipelines(pairs, dense=surface)
+        )
+        return replace(entry, pipelines=tuple(fitted))
 
     def _dense_law(self, request: LawRequest, form: str) -> FittedLaw:
         key = (form, request.parameters, request.bootstrap, request.loss)

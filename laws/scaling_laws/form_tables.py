@@ -14,6 +14,7 @@ from scaling_laws.records import (
     canonical,
     codes,
     count_parameters,
+    has_result,
     points_from_records,
     table_from_records,
 )
@@ -43,6 +44,8 @@ def points_for(
         treatment: name of the first treatment.
     """
     names = _columns(form)
+    if "control_loss" in names:
+        return _with_aliases(_with_controls(records, convention))
     if isinstance(form, LinearForm) or names & OF_COMPRESSION:
         return _with_aliases(table_from_records(records, convention=convention))
     if names & OF_TIMINGS:
@@ -51,6 +54,24 @@ def points_for(
         points = points_from_records(records, convention=convention, treatment=None)
         return _reference_first(points, treatment)
     return points_from_records(records, convention=convention, treatment=treatment)
+
+
+def _with_controls(records: Iterable[TrialRecord], convention: ParameterConvention) -> Points:
+    """Return dense models and those compressed ones whose control has a loss, with that loss beside theirs."""
+    rows = canonical(records)
+    points = table_from_records(rows, convention=convention)
+    by_id = {record.spec.id: record for record in rows}
+    losses = np.array([_control_loss(by_id, str(trial)) for trial in points.features["trial"]])
+    known = select(points, ~np.isnan(losses))
+    return replace(known, features={**known.features, "control_loss": losses[~np.isnan(losses)]})
+
+
+def _control_loss(by_id: Mapping[str, TrialRecord], trial: str) -> float:
+    """Return the loss that a model is compared with: its control's, or its own for a dense one."""
+    record = by_id[trial]
+    compared = by_id.get(record.spec.control or "") if record.spec.kind is TrialKind.PIPELINE else record
+    loss = None if compared is None or not has_result(compared) else compared.status.metrics.loss
+    return float("nan") if loss is None else loss
 
 
 def timings_from_records(records: Iterable[TrialRecord], *, convention: ParameterConvention) -> Points:

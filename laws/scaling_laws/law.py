@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from scaling_laws.points import FloatArray
 
 
@@ -120,6 +122,27 @@ class Certificate:
 
 
 @dataclass(frozen=True)
+class Factor:
+    """One factor of a linear law, compute, data or compression: a regression on its own columns."""
+
+    name: str
+    features: tuple[str, ...]
+    """Its columns, dummies included."""
+    spread: float
+    """Standard deviation, over the points, of what the law says it contributes, in units of the response."""
+    r2_alone: float
+    """Share of the variance that its columns explain without the others."""
+    r2_added: float
+    """Share that they add to the others'."""
+    share: float
+    """Its part of R2, averaged over all orders in which the factors may enter; the parts add up to R2."""
+    f: float
+    """Of the test that it adds nothing."""
+    p: float
+    """Chance of so large an f without an effect, points taken as independent."""
+
+
+@dataclass(frozen=True)
 class Law:
     """A fitted law."""
 
@@ -150,10 +173,19 @@ class Law:
     findings: tuple[Finding, ...]
     details: Mapping[str, Mapping[str, float]]
     """Per-coefficient extras by name: hc3, cr3, t, p, vif (Linear); cv3 (bootstrapped forms)."""
+    factors: tuple[Factor, ...] = ()
+    """Linear with columns of several factors: what each explains."""
+    has_log_residuals: bool = True
+    """Whether residuals are of logarithms, or of the response itself."""
 
     def __getitem__(self, name: str) -> float:
         """The value of a coefficient."""
         return next(c.value for c in self.coefficients if c.name == name)
+
+    @property
+    def observed(self) -> FloatArray:
+        """The response that was fitted, one a point."""
+        return self.fitted * np.exp(self.residuals) if self.has_log_residuals else self.fitted + self.residuals
 
     def has(self, code: FindingCode) -> bool:
         """Whether the law carries this finding."""

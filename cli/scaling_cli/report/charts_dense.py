@@ -105,7 +105,7 @@ def predicted_by_observed(view: DenseView) -> Drawing:
 
 def observed_by_fitted(law: Law) -> Drawing:
     """Draw the same of a law that is no surface over N and D, from what it says of its own points."""
-    observed = law.fitted + law.residuals if law.form == "Linear" else law.fitted * np.exp(law.residuals)
+    observed = law.observed
     rows = table(fitted=law.fitted, observed=observed)
     limits = linear_extent([*law.fitted.tolist(), *observed.tolist()])
     plane = Plane(Axis("fitted", "Predicted", limits, "nats"), Axis("observed", "Observed", limits, "nats"))

@@ -18,6 +18,7 @@ from scaling_laws.law import Law
 from scaling_laws.points import Points
 
 DEFAULT_INTERVALS = IntervalOptions()
+NO_FACTORS: Mapping[str, Sequence[str]] = MappingProxyType({})
 NOTHING_FIXED: Mapping[str, float] = MappingProxyType({})
 
 
@@ -29,6 +30,7 @@ def fit_law(
     intervals: IntervalOptions = DEFAULT_INTERVALS,
     features: Sequence[str] = (),
     fixed: Mapping[str, float] = NOTHING_FIXED,
+    factors: Mapping[str, Sequence[str]] = NO_FACTORS,
 ) -> Law:
     """Fit a form to points.
 
@@ -44,6 +46,7 @@ def fit_law(
         features: for forms that take them, the columns that they use: of Linear such as "log(N)", "D" or a name in
             `points.features`, of Mixing the domains' shares, of BNSL its variable.
         fixed: coefficients that are not fitted, with their values.
+        factors: of Linear, columns of each factor where their names do not tell: compute, data, compression, others.
 
     Raises:
         LawRefusedError: the points cannot carry the law; its finding says why.
@@ -55,7 +58,11 @@ def fit_law(
     if isinstance(declared, LinearForm):
         if known:
             raise ValueError("Linear fits all of its coefficients; leave out the feature of one that is known.")
-        return fit_linear(points, declared, objective=objective or Objective(), intervals=intervals, features=named)
+        return fit_linear(
+            points, declared, objective=objective or Objective(), intervals=intervals, features=named, factors=factors
+        )
+    if factors:
+        raise ValueError(f"{declared.name} has no factors; only Linear does.")
     if named and not (isinstance(declared, TableForm) and declared.takes_features):
         raise ValueError(
             f"{declared.name} has its own variables and takes no features; only Linear, Mixing and BNSL do."

@@ -1,10 +1,12 @@
 """From points to a linear law: ordinary least squares on all features jointly."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from scaling_laws.fit.checks import too_few_points
+from scaling_laws.fit.factors import factors_of
 from scaling_laws.fit.features import CONSTANT, Features, build_features, derived_column
 from scaling_laws.fit.least_squares import LeastSquares, least_squares
 from scaling_laws.fit.linear_findings import linear_findings
@@ -32,6 +34,7 @@ def fit_linear(
     objective: Objective,
     intervals: IntervalOptions,
     features: tuple[str, ...],
+    factors: Mapping[str, Sequence[str]] | None = None,
 ) -> Law:
     """Return the least-squares law of the loss on the features."""
     if objective not in {Objective(), Objective("mse"), Objective("mse", objective.delta)}:
@@ -60,6 +63,8 @@ def fit_linear(
         certificate=None,
         findings=linear_findings(points, columns, fit.squares, fit.inflation, made.method),
         details=_details(fit, made),
+        factors=factors_of(columns, fit.squares, factors),
+        has_log_residuals=False,
     )
 
 

@@ -6,6 +6,7 @@ from scaling_laws.forms.broken import BROKEN, BROKEN_1, BROKEN_2, BROKEN_3
 from scaling_laws.forms.chinchilla import CHINCHILLA
 from scaling_laws.forms.chinchilla_gamma import CHINCHILLA_GAMMA
 from scaling_laws.forms.chinchilla_tied import CHINCHILLA_TIED
+from scaling_laws.forms.compression import COMPRESSION
 from scaling_laws.forms.data_constrained import DATA_CONSTRAINED
 from scaling_laws.forms.data_quality import DATA_QUALITY
 from scaling_laws.forms.distillation import DISTILLATION
@@ -23,9 +24,9 @@ from scaling_laws.forms.task_accuracy import TASK_ACCURACY
 
 _ALL: tuple[Form, ...] = (
     CHINCHILLA, CHINCHILLA_TIED, CHINCHILLA_GAMMA, ENVELOPE, ISOFLOP, LINEAR, KAPLAN, KAPLAN_N, KAPLAN_D, KAPLAN_C,
-    SATURATING_N, SATURATING_D, SATURATING_C, BROKEN, BROKEN_1, BROKEN_2, BROKEN_3, DATA_CONSTRAINED, DATA_QUALITY,
-    MIXING, OVER_TRAINING, SPARSITY, PRECISION, ROUTED, FINE_GRAINED, DISTILLATION, TASK_ACCURACY, PARALLEL_EFFICIENCY,
-    AMDAHL, GUSTAFSON, UNIVERSAL_SCALABILITY,
+    SATURATING_N, SATURATING_D, SATURATING_C, BROKEN, BROKEN_1, BROKEN_2, BROKEN_3, COMPRESSION, DATA_CONSTRAINED,
+    DATA_QUALITY, MIXING, OVER_TRAINING, SPARSITY, PRECISION, ROUTED, FINE_GRAINED, DISTILLATION, TASK_ACCURACY,
+    PARALLEL_EFFICIENCY, AMDAHL, GUSTAFSON, UNIVERSAL_SCALABILITY,
 )  # fmt: skip
 FORMS: dict[str, Form] = {form.name: form for form in _ALL}
 

@@ -31,7 +31,9 @@ def changed(record: TrialRecord, **metrics: object) -> TrialRecord:
 
 
 def test_an_expression_is_fitted_on_the_dense_models(sweep, truth) -> None:
-    entry = fitted(sweep, sweep.records(), form="Expression", expression="loss = E + A/N^alpha + B/D^beta", loss="LogMse")
+    entry = fitted(
+        sweep, sweep.records(), form="Expression", expression="loss = E + A/N^alpha + B/D^beta", loss="LogMse"
+    )
     assert entry.refused is None
     assert entry.law.form == "Expression"
     assert entry.law.objective_name == "log-mse (mean)"
@@ -76,7 +78,9 @@ def test_treatments_are_compared_with_the_first(sweep) -> None:
 
 def test_accuracy_and_frontiers_come_from_dense_models(sweep, truth) -> None:
     records = [
-        r if r.status.metrics.loss is None else changed(r, accuracy=0.9 / (1 + np.exp(3 * (r.status.metrics.loss - 2.2))))
+        r
+        if r.status.metrics.loss is None
+        else changed(r, accuracy=0.9 / (1 + np.exp(3 * (r.status.metrics.loss - 2.2))))
         for r in sweep.records()
     ]
     entry = fitted(sweep, records, form="TaskAccuracy")
@@ -114,3 +118,13 @@ def test_throughput_is_fitted_over_workers(sweep, timed) -> None:
 def test_columns_that_trials_do_not_have_are_named(sweep) -> None:
     for form, column in (("Mixing", "domains"), ("Distillation", "teacher_loss"), ("DataConstrained", "U")):
         assert column in fitted(sweep, sweep.records(), form=form).refused.message
+
+
+def test_compression_is_fitted_over_bits_beside_controls(sweep) -> None:
+    sweep.pipelines = {"int4": lambda N, D, M: 0.05 * (D / 1e6) ** 0.5, "int3": lambda N, D, M: 0.15 * (D / 1e6) ** 0.5}
+    sweep.penalty_noise = 0.0005
+    entry = fitted(sweep, sweep.records(), form="Compression")
+    assert entry.refused is None
+    assert entry.law.points == 64
+    assert entry.law["gamma"] == pytest.approx(1 / np.log(3), rel=0.05)
+    assert entry.law["g"] == pytest.approx(0.5, abs=0.05)

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
+from scaling_api.v1alpha1.compression import Pipeline
 from scaling_api.v1alpha1.laws import ParameterConvention
 from scaling_laws.answers import surface_of
 from scaling_laws.law import FindingCode
-from scaling_laws.penalties import Sizes, fit_pipeline, fit_pipelines, penalty_at, penalty_draws
-from scaling_laws.records import pipeline_points
+from scaling_laws.penalties import Sizes, fit_pipeline, fit_pipelines, hybrid_findings, penalty_at, penalty_draws
+from scaling_laws.records import PipelinePoint, pipeline_points
 
 
 @pytest.fixture
@@ -136,3 +137,37 @@ def test_pipelines_come_in_the_order_of_their_names(sweep, dense):
     points = pipeline_points(sweep.records(), convention=ParameterConvention.MATMUL)
     assert [law.pipeline for law in fit_pipelines(points, dense=dense)] == ["int4", "p50"]
     assert fit_pipelines([], dense=dense) == ()
+
+
+HYBRID = [{"prune": {"sparsity": 0.5}}, {"finetune": {"fraction": 0.1}}, {"quantize": {"weightBits": 4}}]
+
+
+def hybrid_points(truth, interaction):
+    """Pairs of a pruned, a quantized and a hybrid pipeline whose multipliers are .8, .7 and .8*.7*interaction."""
+    rng = np.random.default_rng(4)
+    points = []
+    for cluster, N in enumerate((1e4, 2e4, 4e4, 8e4, 1.6e5, 3e5)):
+        for D in (5e5, 1e6, 2e6):
+            for name, e, extra in (("p50", 0.8, 1.1), ("int4", 0.7, 1.0), ("both", 0.56 * interaction, 1.1)):
+                penalty = multiplied(truth, e * np.exp(0.01 * rng.standard_normal()))(N, D, 0.9 * N)
+                points.append(
+                    PipelinePoint(
+                        trial=name, pipeline=name, treatment="clean", seed=0, N=N, D=extra * D, cluster=cluster,
+                        loss=2.0, control_loss=2.0 - penalty, penalty=penalty, stored_bytes=np.nan, effective_bits=np.nan,
+                        inference_flops=np.nan, compressible=0.9 * N,
+                    )
+                )  # fmt: skip
+    return points
+
+
+@pytest.mark.parametrize("interaction", [1.0, 0.8])
+def test_multipliers_of_hybrids_are_held_against_their_parts(truth, dense, interaction):
+    stages = {"dense": [], "p50": HYBRID[:2], "int4": HYBRID[2:], "both": HYBRID}
+    pipelines = [Pipeline.model_validate({"name": name, "stages": own}) for name, own in stages.items()]
+    found = hybrid_findings(pipelines, hybrid_points(truth, interaction), dense)
+    assert set(found) == {"both"}
+    expected = FindingCode.CHOSEN if interaction == 1.0 else FindingCode.MULTIPLIER_NOT_CONSTANT
+    assert found["both"].code is expected
+    assert "over 18 checkpoints" in found["both"].message
+    assert hybrid_findings(pipelines[:3], hybrid_points(truth, interaction), dense) == {}
+    assert hybrid_findings(pipelines, hybrid_points(truth, interaction), None) == {}

@@ -382,3 +382,54 @@ def test_mistakes_in_fixed_coefficients_are_named(tmp_path: Path) -> None:
         result = CliRunner().invoke(app, ["fit", str(path), "--form", "Chinchilla", "--fix", text])
         assert result.exit_code == 2
         assert message in " ".join(result.output.split())
+
+
+# Compression
+
+
+def compressed(kind: str, *, interaction: float = 0.0, size: float = 0.001) -> Points:
+    levels = [(P, S) for P in (32.0, 8.0, 4.0, 3.0) for S in (0.0, 0.5, 0.75)]
+    sizes, counts = np.geomspace(1e7, 1e9, 4), np.geomspace(1e9, 3e10, 5)
+    N, D, P, S = (
+        np.array(x) for x in zip(*((n, d, *own) for n in sizes for d in counts for own in levels), strict=True)
+    )
+    is_quantized = P < 16
+    hybrids = 1 + interaction * (is_quantized & (S > 0))
+    if kind == "additive":
+        lost = 3 * is_quantized * np.exp(-P) + 0.02 * (1 / (1 - S) ** 1.2 - 1)
+        penalty = lost * hybrids * (D / 6e9) ** 0.6 * (N / 1e8) ** -0.3
+    else:
+        lost = 10 * is_quantized * np.exp(-P / 1.2) + 0.3 * (-np.log(1 - S)) ** 1.3
+        penalty = 400 / N**0.34 * (np.exp(0.34 * lost * hybrids * (D / N / 60) ** 0.3) - 1)
+    scatter = size * np.random.default_rng(0).standard_normal(len(N))
+    return Points(N, D, dense(N, D) + penalty + scatter, features={"P": P, "S": S})
+
+
+@pytest.mark.parametrize("kind", ["additive", "multiplier"])
+def test_compression_finds_the_formula_and_its_coefficients(kind: str) -> None:
+    law = fit_law(compressed(kind), "Compression", intervals=NO_INTERVALS)
+    assert f"The {kind} formula has the smallest error on the largest D" in chosen(law)
+    assert "in hybrids, within the errors" in chosen(law)
+    truth = {"gamma": 1.0, "b": 1.2, "g": 0.6, "h": 0.3} if kind == "additive" else {"gamma": 1.2, "b": 1.3, "g": 0.3}
+    assert {name: law[name] for name in truth} == pytest.approx(truth, rel=0.05)
+
+
+@pytest.mark.parametrize("kind", ["additive", "multiplier"])
+def test_hybrids_that_lose_more_than_their_parts_are_noticed(kind: str) -> None:
+    law = fit_law(compressed(kind, interaction=0.8), "Compression", intervals=NO_INTERVALS)
+    told = next(f.message for f in law.findings if f.code == FindingCode.MULTIPLIER_NOT_CONSTANT)
+    assert "hybrids lose more than their parts together (interaction +0.8" in told
+
+
+def test_compression_needs_compressed_models_controls_and_levels() -> None:
+    points = compressed("additive")
+    P, S = points.features["P"], points.features["S"]
+    only_dense = (P > 16) & (S == 0)
+    for rows, text in ((only_dense, "there is no penalty to fit"), (~only_dense, "no dense model of the same N and D")):
+        own = Points(points.N[rows], points.D[rows], points.loss[rows], features={"P": P[rows], "S": S[rows]})
+        assert text in refusal(own, "Compression").message
+    one = (only_dense) | ((P == 4) & (S == 0))
+    own = Points(points.N[one], points.D[one], points.loss[one], features={"P": P[one], "S": S[one]})
+    assert refusal(own, "Compression").code == FindingCode.TOO_FEW_LEVELS
+    with pytest.raises(ValueError, match="share from 0 to below 1; row 1"):
+        fit_law(replace(points, features={"S": S + 1}), "Compression")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from scaling_laws.fit.compound.breaks import fit_breaks
+from scaling_laws.fit.compound.compression import fit_compression
 from scaling_laws.fit.compound.data_quality import fit_data_quality
 from scaling_laws.fit.compound.envelope import fit_envelope
 from scaling_laws.fit.compound.isoflop import fit_isoflop
@@ -16,6 +17,7 @@ from scaling_laws.points import Points
 _FITS: Mapping[str, Callable[[Points, CompoundRequest], Law]] = {
     "BNSL": fit_breaks,
     "ChinchillaEnvelope": fit_envelope,
+    "Compression": fit_compression,
     "ChinchillaIsoFLOP": fit_isoflop,
     "DataQuality": fit_data_quality,
     "Mixing": fit_mixing,

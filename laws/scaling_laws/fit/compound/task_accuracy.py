@@ -63,6 +63,7 @@ def _chained(points: Points, accuracy: FloatArray, first: Law, second: Law) -> L
         fitted=fitted,
         goodness={**goodness(accuracy, fitted, weights), **r2},
         findings=_findings(first, second),
+        has_log_residuals=False,
         details={key: {**first.details.get(key, {}), **extras} for key, extras in second.details.items()},
     )
 

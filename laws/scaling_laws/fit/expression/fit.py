@@ -67,6 +67,7 @@ def expression_law(optimum: ExpressionOptimum, points: Points, *, intervals: Int
         certificate=optimum.certificate,
         findings=findings,
         details=made.details,
+        has_log_residuals=objective.is_log,
     )
 
 
