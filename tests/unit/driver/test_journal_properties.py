@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from memory_files import MemoryFiles
 from scripted_plan import AT, trial
@@ -116,16 +116,19 @@ class Life:
 
 ACTIONS = st.lists(
     st.tuples(
-        st.sampled_from(["start", "start", "step", "step", "succeed", "fail", "crash"]),
-        st.integers(0, len(TRIALS) - 1),
+        st.sampled_from(["start", "start", "start", "step", "step", "succeed", "fail", "crash"]),
+        st.integers(0, 2),
         st.integers(1, STEPS),
     ),
     max_size=60,
 )
+RETRIED = [("start", 0, 1), ("step", 0, 1), ("fail", 0, 1)]
 
 
-@settings(max_examples=150, deadline=None)
-@given(ACTIONS, st.floats(FLOPS / 2, FLOPS * len(TRIALS)))
+@settings(max_examples=250, deadline=None)
+@given(ACTIONS, st.floats(FLOPS / 2, FLOPS * 3))
+@example([*RETRIED, ("start", 1, 1), ("succeed", 1, 1), ("start", 0, 1), ("succeed", 0, 1)], 1.2 * FLOPS)
+@example([*RETRIED, ("crash", 0, 1), ("start", 0, 1), ("start", 1, 1), ("succeed", 1, 1)], 1.2 * FLOPS)
 def test_no_more_is_spent_than_the_budget_and_what_failures_lost(
     actions: list[tuple[str, int, int]], limit: float
 ) -> None:
