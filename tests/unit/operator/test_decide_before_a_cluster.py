@@ -156,6 +156,32 @@ def test_a_users_corpus_is_counted_at_once_and_its_ids_wait_for_the_driver() -> 
     assert {trial.id for trial in sent.trials}.isdisjoint({trial.id for trial in scene().trials})
 
 
+def test_what_was_learnt_of_a_corpus_stays_learnt() -> None:
+    begun = scene(USERS_TEXT).settled().with_status(corpus_fingerprint=FINGERPRINT)
+    later = begun.but(driver=answer(DriverPhase.WAITING, corpus_fingerprint="cd" * 32)).passed()
+    assert later.status.corpus_fingerprint == FINGERPRINT
+
+
+def test_a_restarted_operator_says_nothing_new_until_it_has_planned_again() -> None:
+    begun = running().all_finished(but=3).settled()
+    decision = begun.but(plan=None, analysis=None).decide()
+    assert decision.wants_plan is not None
+    assert decision.status is None
+    assert not decision.events
+
+
+def test_a_grown_sweep_is_announced_before_the_driver_hears_of_it() -> None:
+    grown = running().with_spec({"sweep": {"seeds": 2}}).passed()
+    announced = grown.decide()
+    assert announced.message is None
+    assert announced.status is not None
+    assert announced.status.plan is not None
+    assert announced.status.plan.trials == 16
+    told = grown.passed().decide().message
+    assert told is not None
+    assert len(told.trials) == 16
+
+
 def test_a_pinned_corpus_stays_whatever_a_later_driver_says() -> None:
     begun = running(USERS_TEXT | {"task": {"language": {"corpus": {"uri": "s3://a/b", "fingerprint": FINGERPRINT}}}})
     assert begun.status.corpus_fingerprint == FINGERPRINT
