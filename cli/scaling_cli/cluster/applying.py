@@ -133,5 +133,7 @@ def _value(value: Any) -> str:
     if value is None:
         return "not set"
     if isinstance(value, list) and all(isinstance(item, str | int | float) for item in value) and len(value) <= 8:
-        return f"[{', '.join(map(str, value))}]"
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, int | float) and not isinstance(value, bool) and float(short := f"{value:g}") == value:
+        return short
     return shown(value)

@@ -68,6 +68,12 @@ class ClusterExperiment:
         return bool((self.manifest.get("spec") or {}).get("suspend"))
 
     @property
+    def finished(self) -> int:
+        """Trials that have their end."""
+        counts = self.status.trials
+        return counts.succeeded + counts.failed + counts.diverged
+
+    @property
     def is_seen(self) -> bool:
         """Whether the operator speaks of the spec as it is now."""
         return self.status.observed_generation >= max(1, self.generation)

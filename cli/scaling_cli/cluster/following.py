@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from scaling_api.v1alpha1.execution import Budget
 from scaling_api.v1alpha1.status import TrialState
 from scaling_api.v1alpha1.trial import TrialRecord
 from scaling_cli.cluster.client import EXPERIMENTS, TRIALS, Cluster, Manifest
@@ -135,8 +134,7 @@ class Followed:
     @property
     def finished(self) -> int:
         """Trials that have their end."""
-        counts = self.experiment.status.trials
-        return counts.succeeded + counts.failed + counts.diverged
+        return self.experiment.finished
 
     @property
     def total(self) -> int:
@@ -182,10 +180,3 @@ def sentence_of(event: ClusterEvent) -> str:
     """Return an Event as a sentence; what the operator says of the experiment needs no name."""
     about = "" if event.about.startswith("ScalingExperiment ") else f"{event.about}: "
     return f"{about}{event.reason}: {event.note}"
-
-
-def limits_of(budget: Budget | None) -> dict[str, float | None]:
-    """Return the limits of a budget by the name of what is spent; None where there is none."""
-    if budget is None:
-        return {"flops": None, "hours": None, "cost": None}
-    return {"flops": budget.training_flops, "hours": budget.accelerator_hours, "cost": budget.cost}

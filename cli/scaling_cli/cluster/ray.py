@@ -9,6 +9,7 @@ from scaling_cli.cluster.client import Cluster, Manifest
 from scaling_cli.cluster.errors import RefusedError
 from scaling_cli.cluster.experiments import ClusterExperiment, time_of
 from scaling_cli.cluster.trials import EXPERIMENT_LABEL, UID_LABEL
+from scaling_cli.errors import CommandError
 
 RAY_GROUP = "ray.io/v1"
 _NODE_TYPE, _POOL, _RAY_CLUSTER = "ray.io/node-type", "ray.io/group", "ray.io/cluster"
@@ -71,6 +72,8 @@ def read_ray_job(cluster: Cluster, experiment: ClusterExperiment) -> RayJob | No
     except RefusedError as error:
         if error.status == 404 and not error.is_kind_missing:
             return RayJob(used.name, "", "", "", is_gone=True)
+        if error.is_kind_missing:
+            raise CommandError(f"KubeRay is not installed here, so that there is no RayJob {used.name}.") from None
         raise
     status = found.get("status") or {}
     return RayJob(

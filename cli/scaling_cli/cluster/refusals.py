@@ -16,6 +16,8 @@ _FORBIDDEN = re.compile(
     r'(?: in the namespace "(?P<namespace>[^"]*)"| at the cluster scope)?'
 )
 
+_INVALID = re.compile(r"^Invalid value: (?:(?:\"[^\"]*\"|\{.*?\}|\[.*?\]|-?[\d.eE+-]+|true|false|null): )?")
+
 
 def refusal(status: int, body: bytes, *, access: "Access", what: str) -> RefusedError:
     """Return why a request was refused.
@@ -103,13 +105,14 @@ def _forbidden(message: str, *, access: "Access") -> str:
 
 def _causes(answer: Mapping[str, Any]) -> str:
     """Return a line for each mistake, as `scaling validate` writes them."""
-    causes = answer["details"].get("causes") or []
+    causes = answer.get("details", {}).get("causes") or []
     lines = [f"{cause.get('field', '')}: {_plain(str(cause.get('message', '')))}".strip(": ") for cause in causes]
     return "\n".join(dict.fromkeys(lines))
 
 
 def _plain(message: str) -> str:
-    return re.sub(r"^Invalid value: (\{.*\}|\[.*\]|\"object\"|\"array\"): ", "", message)
+    """Return the message without what the API server puts before the rule's own."""
+    return _INVALID.sub("", message)
 
 
 def _why(error: BaseException) -> str:

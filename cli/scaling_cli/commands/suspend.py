@@ -22,10 +22,15 @@ def suspend(
     namespace: NamespaceOption = None,
 ) -> None:
     """Stop an experiment's cluster and keep its results, until it is resumed."""
+    from scaling_cli.cluster.standing import standing_of
+
     options = ClusterOptions.of(ctx, kubeconfig=kubeconfig, context=context, namespace=namespace)
     before = _set(options, name, suspended=True)
     if before.is_suspended:
         sys.stdout.write(f"{name} is suspended already. Start it with: {options.command('resume', name)}\n")
+        return
+    if standing_of(before).is_over:
+        sys.stdout.write(f"{name} is over: nothing runs. Now it is suspended too, and a change will not start it.\n")
         return
     running = before.status.trials.running
     trials = f" The {running:,} running trials are interrupted, and go on from their checkpoints." if running else ""
@@ -50,9 +55,8 @@ def resume(
         sys.stdout.write(f"{name} is not suspended.\n")
         return
     status = before.status
-    counts = status.trials
-    left = status.plan.trials - counts.succeeded - counts.failed - counts.diverged if status.plan else None
-    what = "" if left is None else f", {left:,} of {status.plan.trials:,} trials are left" if status.plan else ""
+    total = status.plan.trials if status.plan else 0
+    what = f"; {total - before.finished:,} of {total:,} trials are left" if total else ""
     sys.stdout.write(
         f"{name} goes on: a cluster is started{what}. Follow it with: {options.command('status', name, '--watch')}\n"
     )

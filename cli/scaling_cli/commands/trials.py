@@ -47,7 +47,7 @@ def trials(  # noqa: PLR0913  # one argument an option
     records, treatment = _records(name, options, states=states if chosen == "table" and not where else frozenset())
     table = _selected(records, treatment, states=states, where=where or ())
     if chosen == "table":
-        _show(records, table)
+        _show(records, table, is_filtered=bool(states or where))
         return
     try:
         _write(table, chosen, to)
@@ -99,14 +99,14 @@ def _selected(
     return replace(table, rows=tuple(rows))
 
 
-def _show(records: "Sequence[TrialRecord]", table: "TrialTable") -> None:
+def _show(records: "Sequence[TrialRecord]", table: "TrialTable", *, is_filtered: bool) -> None:
     from scaling_cli.show.console import messages, output
     from scaling_cli.show.trial_rows import trial_rows
 
     by_id = {record.spec.id: record for record in records}
     shown = [by_id[str(row[0])] for row in table.rows]
     if not shown:
-        messages().print("There are no such trials." if records else "There are no trials yet.")
+        messages().print("There are no such trials." if is_filtered else "There are no trials yet.")
         return
     output().print(trial_rows(shown))
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _TITLES = {
     "trainingFlops": ("Compute-optimal training", "FLOPs"),
     "servingMemory": ("Best model for a serving memory", "memory"),
+    "inferenceFlops": ("Best model for a limit of FLOPs a token", "FLOPs a token"),
+    "latency": ("Best model for a limit of time a token", "seconds a token"),
 }
 
 

@@ -24,9 +24,9 @@ def end_blocks(experiment: ClusterExperiment) -> "Iterator[RenderableType]":
     status, standing = experiment.status, standing_of(experiment)
     yield Text.assemble((experiment.name, "bold"), "  ", (standing.word, standing.style), f"  {standing.why}")
     if status.plan is not None:
-        counts = status.trials
-        done = counts.succeeded + counts.failed + counts.diverged
-        yield Text(f"{done:,} of {some(status.plan.trials, 'trial')} are finished. Spent: {_spent(experiment)}.")
+        yield Text(
+            f"{experiment.finished:,} of {some(status.plan.trials, 'trial')} are finished. Spent: {_spent(experiment)}."
+        )
     if standing.word == "Suspended" and status.plan is not None:
         yield Text(f"The whole plan takes {power(status.plan.training_flops)} FLOPs{_price(experiment)}.")
     yield from law_status_blocks(status.laws)
@@ -41,7 +41,7 @@ def _price(experiment: ClusterExperiment) -> str:
     plan = experiment.status.plan
     assert plan is not None
     hours = f", about {plan.accelerator_hours:.3g} accelerator-hours" if plan.accelerator_hours else ""
-    return f"{hours}, about {plan.cost:,.2f} in money" if plan.cost else hours
+    return f"{hours}, cost about {plan.cost:,.2f}" if plan.cost else hours
 
 
 def last_words(experiment: ClusterExperiment, options: ClusterOptions) -> str:
@@ -56,8 +56,7 @@ def last_words(experiment: ClusterExperiment, options: ClusterOptions) -> str:
         return f"{some(len(refused), 'law was', 'laws were')} refused. {reasons}"
     total = status.plan.trials if status.plan else 0
     counts = status.trials
-    missing = {"failed": counts.failed, "diverged": counts.diverged, "not run": total - counts.succeeded
-               - counts.failed - counts.diverged}  # fmt: skip
+    missing = {"failed": counts.failed, "diverged": counts.diverged, "not run": total - experiment.finished}
     kinds = ", ".join(f"{number:,} {word}" for word, number in missing.items() if number)
     see = options.command("trials", name, "--failed")
     why = standing_of(experiment).why

@@ -27,7 +27,7 @@ def experiment_table(experiments: Sequence[ClusterExperiment], *, with_namespace
             *((experiment.namespace,) if with_namespace else ()),
             experiment.name,
             Text(standing.word, style=standing.style),
-            f"{counts.succeeded + counts.failed + counts.diverged:,}/{status.plan.trials:,}" if status.plan else "–",
+            f"{experiment.finished:,}/{status.plan.trials:,}" if status.plan else "–",
             f"{counts.failed + counts.diverged:,}",
             significant(status.best_loss, 4),
             power(status.spent.training_flops),

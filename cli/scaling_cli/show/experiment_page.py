@@ -43,7 +43,7 @@ def page_blocks(
 
     experiment = look.experiment
     most = None if is_wide else _FEW
-    yield _headline(experiment, now)
+    yield _headline(experiment, now, is_wide=is_wide)
     yield _facts(look, now)
     yield from _conditions(experiment, now, is_wide=is_wide)
     yield from _trials("Running", look, (TrialState.RUNNING,), most)
@@ -54,21 +54,23 @@ def page_blocks(
     yield from answer_blocks(experiment.status.answers)
     if experiment.status.left_out:
         yield Text(f"\n{experiment.status.left_out}", style="dim")
-    yield from (Text(f"Not shown: {sentence}", style="dim") for sentence in look.unseen)
+    yield from (Text(f"\nNot shown: {sentence}", style="dim") for sentence in look.unseen)
     yield from _next(experiment, options)
 
 
-def _headline(experiment: ClusterExperiment, now: datetime) -> "Text":
+def _headline(experiment: ClusterExperiment, now: datetime, *, is_wide: bool) -> "Text":
     from rich.text import Text
 
     standing = standing_of(experiment)
     age = f"created {ago(experiment.created, now)} ago"
     facts = f"  namespace {experiment.namespace}, {age}, generation {experiment.generation}"
     text = Text.assemble((experiment.name, "bold"), "  ", (standing.word, standing.style), (facts, "dim"))
-    return text.append(f"\n{standing.why}") if standing.why else text
+    is_said = any(c.message == standing.why for c in _shown_conditions(experiment, is_wide=is_wide))
+    return text.append(f"\n{standing.why}") if standing.why and not is_said else text
 
 
 def _facts(look: Look, now: datetime) -> "Table":
+    from rich.progress_bar import ProgressBar
     from rich.table import Table
 
     experiment, status = look.experiment, look.experiment.status
@@ -79,9 +81,11 @@ def _facts(look: Look, now: datetime) -> "Table":
     if plan is not None:
         takes = [f"{power(plan.training_flops)} FLOPs"]
         takes += [f"about {plan.accelerator_hours:.3g} accelerator-hours"] if plan.accelerator_hours else []
-        takes += [f"about {plan.cost:,.2f} in money"] if plan.cost else []
+        takes += [f"cost about {plan.cost:,.2f}"] if plan.cost else []
         table.add_row("plan", f"{some(plan.trials, 'trial')}, {some(plan.points, 'point')}: {', '.join(takes)}")
         table.add_row("trials", _counts(experiment))
+        if experiment.finished < plan.trials:
+            table.add_row("", ProgressBar(total=plan.trials, completed=experiment.finished, width=_BAR_WIDTH))
         table.add_row("spent", " · ".join(spending(experiment, now)))
     if status.best_loss is not None:
         table.add_row("best loss", f"{significant(status.best_loss, 6)} nats")
@@ -90,23 +94,18 @@ def _facts(look: Look, now: datetime) -> "Table":
     return table
 
 
-def _counts(experiment: ClusterExperiment) -> "RenderableType":
-    from rich.console import Group
-    from rich.progress_bar import ProgressBar
+def _counts(experiment: ClusterExperiment) -> "Text":
     from rich.text import Text
 
     counts, plan = experiment.status.trials, experiment.status.plan
     assert plan is not None
-    finished = counts.succeeded + counts.failed + counts.diverged
-    named = {
-        "running": counts.running, "failed": counts.failed, "diverged": counts.diverged, "waiting": counts.pending,
-    }  # fmt: skip
-    words = [f"{finished:,} of {plan.trials:,} finished"]
-    words += [f"{number:,} {word}" for word, number in named.items() if number]
-    text = Text(", ".join(words), style="red" if counts.failed + counts.diverged else "")
-    if finished >= plan.trials or not plan.trials:
-        return text
-    return Group(ProgressBar(total=plan.trials, completed=finished, width=_BAR_WIDTH), text)
+    text = Text(f"{experiment.finished:,} of {plan.trials:,} finished")
+    named = (("running", counts.running, ""), ("failed", counts.failed, "red"), ("diverged", counts.diverged, "red"),
+             ("waiting", counts.pending, ""))  # fmt: skip
+    for word, number, style in named:
+        if number:
+            text.append(", ").append(f"{number:,} {word}", style=style)
+    return text
 
 
 def _job(job: RayJob) -> str:
@@ -116,12 +115,16 @@ def _job(job: RayJob) -> str:
     return f"{job.name}: {', '.join(states)}{f'. {job.message}' if job.message else ''}"
 
 
+def _shown_conditions(experiment: ClusterExperiment, *, is_wide: bool) -> list[Condition]:
+    found = {c.type: c for c in experiment.status.conditions}
+    names = [*(n for n in _ORDER if n in found), *(n for n in found if n not in _ORDER)]
+    return [found[name] for name in names if is_wide or _matters(found[name], experiment)]
+
+
 def _conditions(experiment: ClusterExperiment, now: datetime, *, is_wide: bool) -> "Iterator[RenderableType]":
     from rich.text import Text
 
-    found = {c.type: c for c in experiment.status.conditions}
-    names = [*(n for n in _ORDER if n in found), *(n for n in found if n not in _ORDER)]
-    shown = [found[name] for name in names if is_wide or _matters(found[name], experiment)]
+    shown = _shown_conditions(experiment, is_wide=is_wide)
     if not shown:
         return
     table = _grid(("", None), ("condition", True), ("since", True), ("reason", True), ("message", False))
@@ -166,12 +169,12 @@ def _trials(title: str, look: Look, states: Sequence[TrialState], most: int | No
     if not records:
         return
     records.sort(key=lambda record: (states.index(record.status.state), -record.spec.flops, record.spec.id))
-    table = _grid(("trial", True), ("what", True), ("state", True), ("attempt", True), ("why", False))
-    for record in islice(records, most):
-        table.add_row(
-            record.spec.id, describe(record.spec), record.status.state.value.lower(), str(record.status.attempts),
-            _why(record),
-        )  # fmt: skip
+    has_why = any(record.status.failure for record in records[:most])
+    why = [("why", False)] if has_why else []
+    table = _grid(("trial", True), ("what", True), ("state", True), ("attempt", True), *why)
+    for record in records[:most]:
+        state, attempt = record.status.state.value.lower(), str(record.status.attempts)
+        table.add_row(record.spec.id, describe(record.spec), state, attempt, *([_why(record)] if has_why else []))
     yield Text(f"\n{title}", style="bold")
     yield table
     yield from _more(len(records), most)

@@ -18,10 +18,11 @@ def spending(experiment: ClusterExperiment, now: datetime) -> Iterator[str]:
         limit = limits.accelerator_hours and f"{limits.accelerator_hours:g}"
         yield f"{_of(f'{hours:.2f}', limit)} accelerator-hours"
     if spent.cost is not None or limits.cost:
-        yield f"{_of(f'{spent.cost or 0.0:,.2f}', limits.cost and f'{limits.cost:,.2f}')} in money"
+        yield f"cost {_of(f'{spent.cost or 0.0:,.2f}', limits.cost and f'{limits.cost:,.2f}')}"
     if status.started_at is not None:
         took = duration(max(0.0, ((status.finished_at or now) - status.started_at).total_seconds()))
-        yield f"{_of(took, limits.wall_time)} since its start"
+        to = "so far" if status.finished_at is None else "from start to end"
+        yield f"{_of(took, limits.wall_time)} {to}"
 
 
 def _of(spent: str, limit: object) -> str:

@@ -25,7 +25,10 @@ def trial_rows(records: Sequence[TrialRecord]) -> "Table":
     left = ("trial", "kind", "pipeline", "treatment", "state", "why")
     has_treatments = len({record.spec.treatment.name for record in records}) > 1
     names = ["trial", "kind", "N", "D", "seed", "pipeline", *(["treatment"] if has_treatments else [])]
-    names += ["state", "attempts", "loss", "time", *(["why"] if has_failures else [])]
+    has_losses = any(record.status.metrics.loss is not None for record in records)
+    has_times = any(record.status.timings for record in records)
+    names += ["state", "attempts", *(["loss"] if has_losses else []), *(["time"] if has_times else [])]
+    names += ["why"] if has_failures else []
     table = new_table(*names, left=left)
     for record in records:
         spec, status = record.spec, record.status
@@ -39,8 +42,8 @@ def trial_rows(records: Sequence[TrialRecord]) -> "Table":
             *([spec.treatment.name] if has_treatments else []),
             Text(status.state.value, style=STATE_STYLES.get(status.state, "")),
             str(status.attempts),
-            significant(status.metrics.loss, 5),
-            duration(status.timings.seconds) if status.timings else "–",
+            *([significant(status.metrics.loss, 5)] if has_losses else []),
+            *([duration(status.timings.seconds) if status.timings else "–"] if has_times else []),
             *([_why(record)] if has_failures else []),
         )
     return table
