@@ -47,7 +47,7 @@ class Ready(Line):
 
 
 class Unusable(Line):
-    """The function cannot be imported; the process ends."""
+    """No trial can run here: the function cannot be imported, or the accelerator is not there. The process ends."""
 
     type: Literal["unusable"] = "unusable"
     failure: Failure

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from scaling_trainer.executors.attempt import imported, missing_accelerator, run_attempt, unusable
-from scaling_trainer.executors.messages import Lost, Message, Progress, Ready, Setup, Unusable, Work
+from scaling_trainer.executors.messages import Message, Progress, Ready, Setup, Unusable, Work
 
 _PR_SET_PDEATHSIG: Final = 1
 _PROGRESS_INTERVAL_S: Final = 0.2
@@ -36,7 +36,7 @@ def main() -> None:
         _send(replies, Unusable(failure=unusable(setup.run, error)))
         return
     if (missing := missing_accelerator(setup)) is not None:
-        _send(replies, Lost(failure=missing))
+        _send(replies, Unusable(failure=missing))
         return
     _send(replies, Ready())
     for line in lines:
