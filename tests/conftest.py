@@ -15,9 +15,11 @@ import pytest
 
 from throwaway import api_server as servers
 from throwaway.api_server import ApiServer
+from throwaway.build import cache
 from throwaway.cluster import Cluster, best_control_plane, cluster_of
 from throwaway.errors import UnavailableError
 from throwaway.locks import locked
+from throwaway.processes import wait_until
 from throwaway.state import State
 
 REPOSITORY = Path(__file__).parents[1]
@@ -41,9 +43,7 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if config.stash[RUN] == os.getpid() and (folder := folder_of(os.getpid())).exists():
-        Cluster(State(folder / "cluster")).down()
-        (folder / "lock").unlink()
-        folder.rmdir()
+        Cluster(State(folder)).down()
 
 
 def folder_of(run: int) -> Path:
@@ -68,10 +68,10 @@ def api_server(pytestconfig: pytest.Config) -> ApiServer:
 def shared_cluster(run: int) -> ApiServer:
     folder = folder_of(run)
     try:
-        cluster = cluster_of(best_control_plane(), folder=folder / "cluster")
+        cluster = cluster_of(best_control_plane(), folder=folder)
     except UnavailableError as reason:
         pytest.skip(str(reason))
-    with locked(folder / "lock"):
+    with locked(cache() / "boot.lock"):  # of all runs: a file beside the cluster would outlive a killed run
         if not cluster.is_up:
             cluster.up(owner=run)
             install_crds(servers.of_cluster(cluster))
@@ -83,6 +83,13 @@ def install_crds(server: ApiServer) -> None:
     server.must("apply", "--server-side", "--force-conflicts", *files)
     crds = [f"crd/{name}.scalinglaws.dev" for name in CRDS]
     server.must("wait", "--for=condition=Established", "--timeout=30s", *crds)
+    # kubectl explain and strict validation read the OpenAPI document, which follows a little later.
+    kinds = [name.removesuffix("s") for name in CRDS]
+    wait_until(
+        lambda: not any(server.kubectl("explain", f"{kind}.spec").returncode for kind in kinds),
+        "the CRDs' documentation",
+        timeout_s=30,
+    )
 
 
 @pytest.fixture

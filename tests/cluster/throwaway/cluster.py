@@ -46,7 +46,9 @@ class Cluster:
     def env(self) -> dict[str, str]:
         """The environment of this process with the cluster's programs and kubeconfig."""
         path = os.pathsep.join([*map(str, self.programs), os.environ.get("PATH", os.defpath)])
-        return {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PATH": path}
+        # kubectl's cache, a folder for each server that it ever spoke to, goes with the cluster.
+        kubectl = {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self.state.folder / "kubectl")}
+        return {**os.environ, **kubectl, "PATH": path}
 
     def up(self, *, owner: int | None = None, timeout_s: float = 180) -> None:
         """Boot it; it ends with the process `owner`, if one is given.
