@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Final
 from scaling_trainer.storage.store import Committed, Store, is_intact
 
 _SHARE_OF_FREE_SPACE: Final = 0.25
+_STAMP: Final = ".shrunk"
 _TRIES: Final = 2  # a file may be damaged on its way
 
 
@@ -42,12 +44,22 @@ class ParentCache:
 
     def keep(self, committed: Committed, folder: Path) -> None:
         """Take over `folder`, on the same disk, which holds the trial's files."""
+        if not committed.result.files:
+            return
         path = self._path(committed)
         with contextlib.suppress(OSError), _locked(path.with_suffix(".lock"), fcntl.LOCK_SH):
             folder.rename(path)
 
-    def shrink(self) -> None:
-        """Remove what was used longest ago, until the rest is small enough."""
+    def shrink(self, *, after_s: float = 0.0) -> None:
+        """Remove what was used longest ago, until the rest is small enough; not if that was done lately.
+
+        Args:
+            after_s: since the last time, by any lane of the node.
+        """
+        stamp = self._folder / _STAMP
+        if stamp.exists() and time.time() - stamp.stat().st_mtime < after_s:
+            return
+        stamp.touch()
         entries = sorted(self._entries(), key=lambda path: path.stat().st_mtime, reverse=True)
         limit = self._largest_bytes
         if limit is None:

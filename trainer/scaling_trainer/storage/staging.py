@@ -25,6 +25,7 @@ from scaling_trainer.storage.snapshots import SnapshotKeeper
 from scaling_trainer.storage.store import PROGRESS, Committed, Found, Store
 
 FINAL: Final = "final"
+_SHRINK_EVERY_S: Final = 30.0
 
 RunTrial: TypeAlias = Callable[[TrialSpec, TrialContext], TrialStatus]
 
@@ -64,7 +65,7 @@ def run_staged(trial: TrialSpec, context: TrialContext, *, store: Store, attempt
         if committed is None:
             return status
         cache.keep(committed, folder / "trials" / trial.id)
-    cache.shrink()
+    cache.shrink(after_s=_SHRINK_EVERY_S)
     return committed.result.status
 
 
