@@ -161,7 +161,7 @@ class Queue(Generic[K]):
         try:
             again = await self._work(key)
         except Wait as wait:
-            logger.info("%s waits: %s", key, wait)
+            logger.log(logging.DEBUG if entry.failures else logging.INFO, "%s waits: %s", key, wait)
             return self._back_off(entry, at_most_s=WAIT_BACKOFF_S, asked_s=wait.after_s)
         except Exception:
             logger.exception("A pass of %s failed", key)

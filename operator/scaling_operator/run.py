@@ -194,7 +194,10 @@ def _assemble(process: Process, locate: Locate) -> _Parts:
         loop.call_soon_threadsafe(queue.mark, key)
 
     def mark_namespace(namespace: str) -> None:
-        loop.call_soon_threadsafe(_mark_all, queue, recalls, namespace)
+        loop.call_soon_threadsafe(_mark_known, queue, recalls, namespace)
+
+    def mark_all() -> None:
+        loop.call_soon_threadsafe(_mark_known, queue, recalls, None)
 
     watches = Watches(
         client,
@@ -202,6 +205,7 @@ def _assemble(process: Process, locate: Locate) -> _Parts:
         has_kueue=settings.kueue.enabled,
         on_change=mark,
         on_claim=mark_namespace,
+        on_kind=mark_all,
     )
     recorder = Recorder(client, instance=process.leader.identity)
     lines = Lines(client, drivers, settings.driver, mark, metrics.polled, locate)
@@ -213,9 +217,10 @@ def _assemble(process: Process, locate: Locate) -> _Parts:
     return _Parts(watches, recalls, recorder, science, drivers, queue, kopf_watch)
 
 
-def _mark_all(queue: Queue[Key], recalls: Recalls, namespace: str) -> None:
-    for key in recalls.in_namespace(namespace):
-        queue.mark(key)
+def _mark_known(queue: Queue[Key], recalls: Recalls, namespace: str | None) -> None:
+    for key in list(recalls.by_key):
+        if namespace in (None, key.namespace):
+            queue.mark(key)
 
 
 async def _until_over(process: Process, work: Mapping[str, Forever]) -> int:

@@ -235,15 +235,7 @@ class KubeRayStandIn:
 @contextlib.contextmanager
 def kuberay(bed: Bed, **options: Any) -> Iterator[KubeRayStandIn]:
     """Have RayJobs of a namespace served."""
-    before = os.environ.get("KUBECONFIG")
-    os.environ["KUBECONFIG"] = str(bed.server.kubeconfig)
-    try:
-        client = Client(load_configuration(), bucket=TokenBucket(1000, burst=1000))
-    finally:
-        if before is None:
-            del os.environ["KUBECONFIG"]
-        else:
-            os.environ["KUBECONFIG"] = before
+    client = Client(load_configuration(str(bed.server.kubeconfig)), bucket=TokenBucket(1000, burst=1000))
     stand_in = KubeRayStandIn(bed, client, **options)
     stand_in.start()
     try:

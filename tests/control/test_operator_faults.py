@@ -77,6 +77,7 @@ def test_a_restarted_container_takes_its_own_lease_back_at_once(bed: Bed) -> Non
         operator.wait_ready(timeout_s=10)
 
 
+@pytest.mark.slow
 def test_a_leader_that_slept_while_another_took_over_writes_nothing_and_ends(bed: Bed) -> None:
     first, second = bed.operator("operator-0"), bed.operator("operator-1")
     try:
@@ -106,6 +107,7 @@ def proxy(bed: Bed) -> Iterator[ApiProxy]:
         yield found
 
 
+@pytest.mark.slow
 def test_an_api_server_that_goes_away_for_long_costs_nothing_but_time(bed: Bed, proxy: ApiProxy) -> None:
     operator = bed.operator(kubeconfig=proxy.kubeconfig)
     with running(operator), kuberay(bed, trial_s=0.3, lanes=2) as rays:
@@ -205,14 +207,16 @@ OTHERS_ROW = row(1)
     [
         pytest.param(rows(OTHERS_ROW), id="rows of unknown trials"),
         pytest.param(json.dumps(rows(OTHERS_ROW)).replace("1.25", "NaN"), id="NaN"),
-        pytest.param(json.dumps(rows(OTHERS_ROW))[:-30], id="half a JSON"),
+        pytest.param(json.dumps(rows(OTHERS_ROW))[:-30], id="half a JSON", marks=pytest.mark.slow),
         pytest.param(endless, id="a hundred megabytes"),
-        pytest.param(rows(OTHERS_ROW, epoch="000009-00000000"), id="another epoch"),
-        pytest.param(web.Response(status=401, text='{"error": "Wrong token."}'), id="a wrong token"),
+        pytest.param(rows(OTHERS_ROW, epoch="000009-00000000"), id="another epoch", marks=pytest.mark.slow),
+        pytest.param(
+            web.Response(status=401, text='{"error": "Wrong token."}'), id="a wrong token", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_driver_that_lies_is_refused_and_the_experiment_goes_on(bed: Bed, lie: Any) -> None:
-    with running(bed.operator()) as operator, kuberay(bed, trial_s=0.5, lanes=1) as rays:
+    with running(bed.operator()) as operator, kuberay(bed, trial_s=0.3, lanes=1) as rays:
         bed.apply(experiment(sweep=FEW))
         wait_until(rays.trials_run, "the first trial ran")
         uid = bed.get("scalingexperiment", "sweep")["metadata"]["uid"]
@@ -233,7 +237,7 @@ def test_a_driver_that_lies_is_refused_and_the_experiment_goes_on(bed: Bed, lie:
 
 
 def test_a_driver_of_another_experiment_is_told_nothing_and_believed_nothing(bed: Bed) -> None:
-    with running(bed.operator()), kuberay(bed, trial_s=0.5, lanes=1) as rays:
+    with running(bed.operator()), kuberay(bed, trial_s=0.3, lanes=1) as rays:
         bed.apply(experiment(sweep=FEW))
         wait_until(rays.trials_run, "the first trial ran")
         with lies_in_place_of(bed, rays) as driver:
@@ -247,7 +251,7 @@ def test_a_driver_of_another_experiment_is_told_nothing_and_believed_nothing(bed
 
 
 def test_a_deaf_driver_does_not_keep_the_operator_from_anything(bed: Bed) -> None:
-    with running(bed.operator()) as operator, kuberay(bed, trial_s=0.5, lanes=1) as rays:
+    with running(bed.operator()) as operator, kuberay(bed, trial_s=0.3, lanes=1) as rays:
         bed.apply(experiment(sweep=FEW))
         wait_until(rays.trials_run, "the first trial ran")
         with lies_in_place_of(bed, rays) as driver:

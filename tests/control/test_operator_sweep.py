@@ -69,6 +69,8 @@ def test_suspended_at_creation_it_only_plans_then_it_runs_stands_still_and_goes_
         bed.patch("sweep", {"suspend": True})
         wait_until(lambda: bed.condition("sweep", "Suspended")[0] == "True", "it is suspended")
         wait_until(lambda: not bed.get("rayjobs"), "the RayJob is gone")
+        wait_until(lambda: bed.status("sweep").get("fitted"), "laws are fitted on what there is")
+        time.sleep(1)
         done, before = len(rays.trials_run()), operator.writes()
         time.sleep(3)
         assert len(rays.trials_run()) == done

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -60,15 +61,21 @@ def always() -> float:
     return REQUEST_TIMEOUT_S
 
 
-def load_configuration() -> Configuration:
-    """Return where the API server is and who we are: `KUBECONFIG`, or the pod's service account.
+def load_configuration(kubeconfig: str | None = None) -> Configuration:
+    """Return where the API server is and who we are: a kubeconfig, or the pod's service account.
+
+    Args:
+        kubeconfig: path of the file; without it, the one that KUBECONFIG names now.
 
     Raises:
         kubernetes.config.ConfigException: neither is to be had.
     """
     configuration = Configuration()
-    config.load_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-
+    path = kubeconfig or os.environ.get("KUBECONFIG")
+    if path:
+        config.load_kube_config(config_file=path, client_configuration=configuration)  # type: ignore[no-untyped-call]
+    else:
+        config.load_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     configuration.connection_pool_maxsize = 2 * THREADS  # watches keep theirs
     return configuration
 
@@ -201,7 +208,7 @@ class Client:
             raise NotLeading("This process may no longer be the leader, so nothing is written.")
         return allowed_s
 
-    def _send(self, call: Call, body: bytes | None, *, timeout_s: float) -> urllib3.HTTPResponse:
+    def _send(self, call: Call, body: bytes | None, *, timeout_s: float) -> urllib3.BaseHTTPResponse:
         query = dict(call.query)
         if call.is_write:
             query["timeout"] = f"{max(1, int(timeout_s))}s"  # the server gives up as well, not the client alone
@@ -209,7 +216,7 @@ class Client:
         headers = {"Accept": JSON, "Content-Type": call.content_type, "User-Agent": USER_AGENT, **self.identity()}
         timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=timeout_s)
         try:  # below the client's own `request`, which would encode the body once more
-            answer: urllib3.HTTPResponse = self._rest.pool_manager.request(
+            answer: urllib3.BaseHTTPResponse = self._rest.pool_manager.request(
                 call.method, url, headers=headers, body=body, timeout=timeout, preload_content=False, retries=False
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -237,14 +244,14 @@ def _encoded(body: Mapping[str, Any]) -> bytes:
     return encoded
 
 
-def _read(answer: urllib3.HTTPResponse) -> bytes:
+def _read(answer: urllib3.BaseHTTPResponse) -> bytes:
     try:
         return answer.read() or b"{}"
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise Unavailable(f"The API server's answer broke off: {error}") from error
 
 
-def _events(answer: urllib3.HTTPResponse) -> Iterator[Manifest]:
+def _events(answer: urllib3.BaseHTTPResponse) -> Iterator[Manifest]:
     """Yield one event a line; the last line may be cut off."""
     rest = b""
     try:
@@ -255,7 +262,7 @@ def _events(answer: urllib3.HTTPResponse) -> Iterator[Manifest]:
         raise Unavailable(f"The watch broke off: {error}") from error
 
 
-def _refusal(answer: urllib3.HTTPResponse, text: bytes, call: Call) -> Exception:
+def _refusal(answer: urllib3.BaseHTTPResponse, text: bytes, call: Call) -> Exception:
     try:
         status = json.loads(text)
         message, reason = str(status.get("message") or ""), str(status.get("reason") or "")
@@ -265,7 +272,7 @@ def _refusal(answer: urllib3.HTTPResponse, text: bytes, call: Call) -> Exception
     return refusal(answer.status, message=said, reason=reason, retry_after_s=_retry_after(answer))
 
 
-def _retry_after(answer: urllib3.HTTPResponse) -> float | None:
+def _retry_after(answer: urllib3.BaseHTTPResponse) -> float | None:
     try:
         return min(60.0, max(0.0, float(answer.headers.get("Retry-After", ""))))
     except ValueError:

@@ -97,6 +97,11 @@ class DriverLink:
         if len(self._inbox.rows) < MOST_KEPT:
             self._has_room.set()
 
+    def read_again(self) -> None:
+        """Ask for the rows from the first one on."""
+        self._inbox = _Inbox(self._inbox.epoch)
+        self._has_room.set()
+
     async def send(self, plan: DriverPlan) -> None:
         """Tell the driver what to do.
 
@@ -152,8 +157,8 @@ class DriverLink:
 
     def _take(self, rows: Rows, *, epoch: str, after: int) -> None:
         self._backoff_s = FIRST_BACKOFF_S
-        if rows.epoch != epoch or self._inbox.epoch != epoch:
-            return  # a new life of the driver: the next look at its state begins from 0
+        if rows.epoch != epoch or (self._inbox.epoch, self._inbox.last) != (epoch, after):
+            return  # a new life of the driver, or it is to be read again: the next request begins from 0
         numbers = [row.number for row in rows.rows]
         if numbers != list(range(after + 1, after + 1 + len(numbers))):
             raise Unreadable(f"row {after + 1} was asked for and rows {numbers[:3]} came")

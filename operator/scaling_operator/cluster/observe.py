@@ -80,6 +80,7 @@ class Observer:
     async def _observed(self, key: Key, identity: Identity, manifest: Manifest, *, recall: Recall) -> Observed:
         assert recall.spec is not None
         metadata, found = manifest["metadata"], self._jobs(key)
+        trials = self._trials(key, identity, recall)
         jobs = tuple(self._job(job, key, identity) for job in found)
         pods = self._pods(key, identity)
         has_secret = await self.lines.has_secret(identity, recall)
@@ -94,7 +95,7 @@ class Observer:
             fresh_token=secrets.token_urlsafe(32),
             is_deleting="deletionTimestamp" in metadata,
             status=read_status(manifest),
-            trials=self._trials(key, identity),
+            trials=trials,
             plan=recall.plan,
             analysis=recall.analysis,
             ray_jobs=jobs,
@@ -118,9 +119,13 @@ class Observer:
         is_ours = found.controller_uid == identity.uid
         return replace(found.seen, is_ours=is_ours, cluster=named[0] if named else None)
 
-    def _trials(self, key: Key, identity: Identity) -> Mapping[str, TrialRecord]:
+    def _trials(self, key: Key, identity: Identity, recall: Recall) -> Mapping[str, TrialRecord]:
         found = self.watches.stores.trials.owned_by(key).values()
-        return {t.record.spec.id: t.record for t in found if t.record and t.experiment_uid == identity.uid}
+        trials = {t.record.spec.id: t.record for t in found if t.record and t.experiment_uid == identity.uid}
+        if not recall.recorded <= trials.keys() and recall.line is not None:
+            recall.line.link.read_again()  # someone has removed a record: the driver has its row
+        recall.recorded = frozenset(trials)
+        return trials
 
     def _pods(self, key: Key, identity: Identity) -> tuple[PodSeen, ...]:
         found = self.watches.stores.pods.owned_by(key).values()

@@ -45,6 +45,8 @@ class Recall:
     token: str | None = None
     """The driver's, from its Secret."""
     line: Line | None = None
+    recorded: frozenset[str] = frozenset()
+    """Ids of the trials that the last pass found recorded."""
     plan: PlanAnswer | None = None
     analysis: AnalysisAnswer | None = None
     planning: Study | None = None
@@ -76,7 +78,3 @@ class Recalls:
         """The experiment is gone."""
         if (found := self.by_key.pop(key, None)) is not None:
             found.forget()
-
-    def in_namespace(self, namespace: str) -> list[Key]:
-        """Return the experiments of a namespace."""
-        return [key for key in self.by_key if key.namespace == namespace]

@@ -38,11 +38,12 @@ class Reflector(Generic[T]):
         *,
         store: Store[T],
         on_change: Callable[[Any], None],
+        on_kind: Callable[[], None] = lambda: None,
         namespace: str | None = None,
         selector: str = "",
     ) -> None:
         self.kind, self.store = kind, store
-        self._client, self._on_change = client, on_change
+        self._client, self._on_change, self._on_kind = client, on_change, on_kind
         self._namespace, self._path = namespace, kind.path(namespace)
         self._query = {"labelSelector": selector} if selector else {}
         self._stopping = threading.Event()
@@ -98,11 +99,14 @@ class Reflector(Generic[T]):
         objects = (_bare(item) for page in pages for item in page.get("items", ()))
         changed = self.store.replace(objects, version=int(version), namespace=self._namespace)
         self._heard()
-        if self.problem or self.is_installed is False:
+        was_known, self.is_installed = self.is_installed, True
+        if self.problem or was_known is False:
             logger.info("%s can be read", self.kind.plural)
-        self.problem, self.is_installed = None, True
+        self.problem = None
         self._synced.set()
         self._tell(changed)
+        if was_known is False:
+            self._on_kind()
         return version
 
     def _pages(self) -> Iterator[Manifest]:
@@ -150,12 +154,13 @@ class Reflector(Generic[T]):
             self._on_change(owner)
 
     def _not_installed(self) -> None:
-        if self.is_installed is not False:
-            logger.warning("%s of %s are not installed; looking again", self.kind.name, self.kind.api_version)
-        self.is_installed = False
+        was_known, self.is_installed = self.is_installed, False
         self._heard()
         self._synced.set()
         self._tell(self.store.clear(namespace=self._namespace))
+        if was_known is not False:
+            logger.warning("%s of %s are not installed; looking again", self.kind.name, self.kind.api_version)
+            self._on_kind()
 
     def _trouble(self, error: ClusterError) -> None:
         if self.problem is None:

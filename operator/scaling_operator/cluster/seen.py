@@ -257,7 +257,7 @@ def _container(state: Mapping[str, Any]) -> ContainerSeen:
 
 
 def _end(status: Mapping[str, Any], states: Iterable[Mapping[str, Any]]) -> datetime | None:
-    if status.get("phase") not in {"Succeeded", "Failed"}:
+    if _text(status, "phase") not in {"Succeeded", "Failed"}:
         return None
     ends = [_time(_map(_map(state, "state"), "terminated"), "finishedAt") for state in states]
     transitions = [_time(c, "lastTransitionTime") for c in _maps(status, "conditions")]  # evicted before it ran

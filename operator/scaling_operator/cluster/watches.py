@@ -72,7 +72,7 @@ def new_stores() -> Stores:
 
 
 class Watches:
-    """A reflector for each kind and namespace; says whose objects have changed."""
+    """A reflector for each kind and namespace; says whose objects have changed, and when a kind comes or goes."""
 
     def __init__(
         self,
@@ -82,10 +82,11 @@ class Watches:
         has_kueue: bool,
         on_change: Callable[[Key], None],
         on_claim: Callable[[str], None],
+        on_kind: Callable[[], None],
     ) -> None:
         self.stores = stores = new_stores()
         places = namespaces or (None,)
-        add = partial(_reflectors, client, places, on_change=on_change)
+        add = partial(_reflectors, client, places, on_change=on_change, on_kind=on_kind)
         self._ray_jobs = add(RAY_JOBS, stores.ray_jobs)
         self._workloads = add(WORKLOADS, stores.workloads) if has_kueue else []
         self._all: list[Reflector[Any]] = [
@@ -94,7 +95,7 @@ class Watches:
             *add(RAY_CLUSTERS, stores.ray_clusters),
             *self._workloads,
             *add(PODS, stores.pods, selector=OURS),
-            *_reflectors(client, places, CLAIMS, stores.claims, on_change=on_claim),
+            *_reflectors(client, places, CLAIMS, stores.claims, on_change=on_claim, on_kind=on_kind),
             *(r for kind in APPLIED_KINDS for r in add(kind, stores.applied[kind.name], selector=OURS)),
         ]
 
@@ -142,10 +143,13 @@ def _reflectors(
     store: Store[T],
     *,
     on_change: Callable[[Any], None],
+    on_kind: Callable[[], None],
     selector: str = "",
 ) -> list[Reflector[T]]:
     """Return a reflector a namespace; they share a store, so each may only replace what is in its own."""
     return [
-        Reflector(client, kind, store=store, on_change=on_change, namespace=namespace, selector=selector)
+        Reflector(
+            client, kind, store=store, on_change=on_change, on_kind=on_kind, namespace=namespace, selector=selector
+        )
         for namespace in namespaces
     ]
