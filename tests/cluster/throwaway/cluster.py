@@ -16,6 +16,7 @@ from throwaway.programs import modules_of
 from throwaway.state import State, default_folder, tail
 
 HERE = Path(__file__).parents[1]
+PORT_IS_TAKEN = "address already in use"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,14 @@ class Cluster:
         Raises:
             ClusterError: It did not start. Its logs stay.
         """
+        said = self._boot(owner, timeout_s)
+        if said and PORT_IS_TAKEN in said:  # by another process, between our choice and the program's start
+            said = self._boot(owner, timeout_s)
+        if said:
+            raise ClusterError(f"the cluster did not start; its logs are in {self.state.logs}\n{said}")
+
+    def _boot(self, owner: int | None, timeout_s: float) -> str:
+        """Return what was said by a cluster that did not start; nothing where it did."""
         self.down()
         self.state.make()
         self.state.level.write_text(self.level)
@@ -67,9 +76,9 @@ class Cluster:
             )  # fmt: skip
         keeper = self.keeper
         wait_until(lambda: self.state.ready.exists() or not lives(keeper), "the cluster", timeout_s=timeout_s)
-        if not self.is_up:
-            said = "\n".join(tail(self.state.logs / f"{name}.log") for name in ("keeper", "supervisor"))
-            raise ClusterError(f"the cluster did not start; its logs are in {self.state.logs}\n{said.strip()}")
+        if self.is_up:
+            return ""
+        return "\n".join(tail(self.state.logs / f"{name}.log") for name in ("keeper", "supervisor")).strip()
 
     def down(self) -> None:
         """Take it down, however it was left, and remove what killed clusters have left."""
