@@ -144,7 +144,7 @@ def test_s3_that_goes_away_delays_rows_and_loses_none(on_s3: Driving, s3_server:
     driver.wait_until(lambda: driver.client.state().last_row >= 2)
     s3_server.stop()
     try:
-        driver.client.put(sweep.model_copy(update={"revision": 2}))
+        driver.client.put(sweep.model_copy(update={"revision": 2, "trials": (*trials, trial("new"))}))
         driver.wait_until(lambda: driver.client.state().trouble is not None)
         assert driver.client.state().phase.value == "Running"
     finally:
@@ -152,7 +152,9 @@ def test_s3_that_goes_away_delays_rows_and_loses_none(on_s3: Driving, s3_server:
     driver.finished()
     assert driver.client.state().trouble is None
     assert driver.log.count("Rows wait until") == 1
-    assert all(record.status.state.value == "Succeeded" for record in driver.client.records().values())
+    records = driver.client.records()
+    assert len(records) == len(trials) + 1
+    assert all(record.status.state.value == "Succeeded" for record in records.values())
 
 
 def test_a_driver_waits_for_storage_when_it_starts(on_s3: Driving, s3_server: Any) -> None:

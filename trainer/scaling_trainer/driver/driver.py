@@ -1,6 +1,7 @@
 """The driver's life: read the journal, follow plans, serve rows until it is told to stop."""
 
 import logging
+import os
 import threading
 import time
 from typing import Final
@@ -34,6 +35,7 @@ _LOOK_AGAIN_S: Final = 0.5
 _LOOK_FOR_SUCCESSOR_S: Final = 60.0
 _WAS_FROZEN_S: Final = 10.0  # without a look: this process, or its machine, stood still
 _LAST_ROWS_WITHIN_S: Final = 5.0
+_ENDS_WITHIN_S: Final = 8.0
 _LAST_ANSWERS_S: Final = 0.5
 _log = logging.getLogger("scaling.driver")
 
@@ -73,7 +75,8 @@ class Driver:
             desk, journal, store, make_executor=make_executor, spent=self.spent, is_ending=self._is_ending
         )
         self._meter = Meter(self._work.capacity, journal.spend)
-        threading.Thread(target=self._look_for_successor, name="successor", daemon=True).start()
+        for watch in (self._look_for_successor, self._end_in_time):
+            threading.Thread(target=watch, name=watch.__name__, daemon=True).start()
 
     def run(self) -> int:
         """Follow plans until there is a reason to exit, and return the exit status."""
@@ -130,7 +133,7 @@ class Driver:
             lanes=self._work.lanes,
             budget_exhausted=self._work.budget_exhausted,
             stopped=self._stopped(accepted),
-            trouble=self._journal.trouble,
+            trouble=self._journal.trouble or self._work.trouble,
         )
 
     def spent(self) -> Spending:
@@ -205,8 +208,15 @@ class Driver:
             last = now
         _log.warning("A later driver of this experiment has begun; this one, %s, ends.", self._journal.epoch)
 
+    def _end_in_time(self) -> None:
+        """Once this process is asked to end, let it take so long and no longer: storage or Ray may hang."""
+        while not self._signals.has_come:
+            time.sleep(_LOOK_AGAIN_S)
+        time.sleep(_ENDS_WITHIN_S)
+        os._exit(ASKED_TO_END)
+
     def _close(self) -> None:
-        self._work.close()
         self._meter.stop()
         if not self._journal.close(_LAST_ROWS_WITHIN_S):
             _log.warning("The last rows did not reach storage; their trials are found by their files, or run again.")
+        self._work.close()

@@ -24,6 +24,7 @@ from scaling_trainer.driver.tally import Tally
 from scaling_trainer.driver.writer import Batch, Writer
 from scaling_trainer.executors.base import Remains
 from scaling_trainer.journal import AttemptStarted, Row
+from scaling_trainer.storage.errors import StorageError
 from scaling_trainer.storage.files import Files
 from scaling_trainer.storage.store import Store
 
@@ -100,7 +101,10 @@ class ExperimentJournal:
     def discard(self, trial_id: str, checkpoint: Path) -> bool:
         """Return whether storage has no result of the trial: the lane that found it damaged has removed it."""
         del checkpoint  # its content was checked where it was fetched
-        return not self._store.find(trial_id).committed
+        try:
+            return not self._store.find(trial_id).committed
+        except StorageError:  # the next attempt will see
+            return False
 
     def located(self, status: TrialStatus) -> TrialStatus:
         """Return `status` as it is: lanes name checkpoints as storage has them."""

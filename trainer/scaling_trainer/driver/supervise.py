@@ -7,8 +7,11 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from threading import Thread
 from types import FrameType
 from typing import Final
+
+from scaling_trainer.driver.container_log import copy, outputs
 
 CHILD: Final = "SCALING_DRIVER_PARENT"
 """Variable that tells a driver the process that it is to die with."""
@@ -19,6 +22,8 @@ _FIRST_PAUSE_S: Final = 0.25
 _LONGEST_PAUSE_S: Final = 30.0
 _MOST_CRASHES: Final = 6
 _WITHIN_S: Final = 600.0
+_LAST_WORDS_S: Final = 2.0
+"""A process that the driver has left behind may hold the pipe of its words open: no longer is waited for their end."""
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -49,6 +54,7 @@ class _Child:
     def __init__(self) -> None:
         self.is_asked_to_end = False
         self._process: subprocess.Popen[bytes] | None = None
+        self._outputs = outputs()
         for name in _SIGNALS:
             signal.signal(name, self._pass_on)
 
@@ -57,10 +63,16 @@ class _Child:
         if self.is_asked_to_end:
             return 143
         command = [sys.executable, "-m", "scaling_trainer.driver", *words]
-        self._process = subprocess.Popen(command, env={**os.environ, CHILD: str(os.getpid())})
+        environment = {**os.environ, CHILD: str(os.getpid())}
+        self._process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert self._process.stdout is not None
+        copying = Thread(target=copy, args=(self._process.stdout, self._outputs), daemon=True)
+        copying.start()
         if self.is_asked_to_end:  # meanwhile
             self._process.terminate()
-        return self._process.wait()
+        status = self._process.wait()
+        copying.join(_LAST_WORDS_S)
+        return status
 
     def wait(self, seconds: float) -> None:
         """Wait, but no longer than until this process is asked to end."""

@@ -1,11 +1,13 @@
 """Runs the plan in force, as it changes, within its budget."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from scaling_api.driver_protocol import DriverPlan, Intent
-from scaling_api.v1alpha1.trial import Failure, FailureClass, TrialSpec
+from scaling_api.v1alpha1.trial import Failure, FailureClass, TrialRecord, TrialSpec
 from scaling_trainer.driver.budget import Used, does_not_fit, used_up
 from scaling_trainer.driver.cached import found_results
 from scaling_trainer.driver.desk import Accepted, Desk
@@ -24,8 +26,10 @@ from scaling_trainer.executors.base import (
     TrialProgress,
 )
 from scaling_trainer.executors.failures import failure
+from scaling_trainer.storage.errors import StorageError
 from scaling_trainer.storage.store import Store
 
+_LOOK_AGAIN_S: Final = 1.0
 _log = logging.getLogger("scaling.driver")
 
 
@@ -56,6 +60,8 @@ class Work:
         """Which limit was reached, where one was."""
         self.stopped: Failure | None = None
         """Why trials have stopped early, where they have."""
+        self.trouble: str | None = None
+        """Why nothing can be begun for now."""
         self._desk = desk
         self._journal = journal
         self._store = store
@@ -126,12 +132,25 @@ class Work:
         trials = accepted.plan.trials
         self._journal.follow(trials)
         unknown = [t for t in trials if t.id not in self._looked_for and not self._journal.is_settled(t.id)]
-        if unknown:
-            for record in found_results(unknown, self._store, attempts=self._journal.attempts):
-                self._journal.found(record)
-            self._journal.sync()
+        for record in self._found_results(unknown):
+            self._journal.found(record)
+        self._journal.sync()
         self._looked_for.update(trial.id for trial in unknown)
         self._followed = accepted
+
+    def _found_results(self, trials: Sequence[TrialSpec]) -> list[TrialRecord]:
+        """Return results of trials that storage has already, however long it takes; none where everything ends."""
+        while trials and not self._is_ending():
+            try:
+                found = list(found_results(trials, self._store, attempts=self._journal.attempts))
+            except StorageError as error:
+                self.trouble = str(error)
+                _log.warning("%s", error)
+                time.sleep(_LOOK_AGAIN_S)
+            else:
+                self.trouble = None
+                return found
+        return []
 
     def _may_start(self, trial: TrialSpec, running: Sequence[TrialSpec]) -> bool:
         accepted = self._followed
