@@ -153,6 +153,29 @@ def test_a_large_gang_reclaims_idle_lanes() -> None:
     assert pool.slots.number(*LaneState, queue=Queue("p")) == 0
 
 
+def test_a_gang_that_waits_for_nodes_in_vain_gets_the_slots_of_other_lanes() -> None:
+    pool = Pool([*singles(40, flops=1.0), *gangs(1, flops=9.0)], slots=4)  # of which two are never there
+    pool.settle()
+    pool.begin_lanes()
+    pool.settle()
+    runner = next(lane for lane, at_work in pool.running.items() if at_work.compute.workers == 2)
+    assert len(pool.running) == 3
+    for _ in range(5):
+        pool.now += 5
+        pool.end(max(lane for lane in pool.running if lane != runner))
+        pool.settle()
+        assert len(pool.running) == 3, "nodes may still come up"
+    pool.now += 60
+    for lane in [lane for lane in pool.running if lane != runner]:
+        pool.end(lane)
+        pool.settle()
+    assert list(pool.running) == [runner]
+    assert pool.slots.number(*LaneState, queue=Queue("p")) == 0
+    pool.slots.placed(runner)
+    pool.settle()
+    assert len(pool.starting) == 2
+
+
 def test_lanes_are_asked_for_as_work_demands() -> None:
     pool = Pool([trial("a", flops=1), *(trial(f"child {i}", "a", flops=1) for i in range(5))], slots=4)
     pool.settle()

@@ -52,14 +52,19 @@ class RayRun:
 
 def lane_processes() -> list[int]:
     """Processes of lanes that this process's Ray has started and that live."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            command = (path.parent / "cmdline").read_bytes()
-            environment = path.read_bytes()
-        except OSError:
-            continue
-        mine = f"RAY_AUTH_TOKEN={os.environ.get('RAY_AUTH_TOKEN', '-')}".encode()
-        if b"scaling_trainer.executors.worker" in command and mine in environment:
-            found.append(int(path.parent.name))
-    return found
+    mine = processes_with_token(os.environ.get("RAY_AUTH_TOKEN", "-"))
+    return [pid for pid in mine if b"scaling_trainer.executors.worker" in _read(pid, "cmdline")]
+
+
+def processes_with_token(token: str) -> list[int]:
+    """Processes that live and were given a Ray token, which is how Ray's own are told from others'."""
+    variable = f"RAY_AUTH_TOKEN={token}".encode()
+    pids = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
+    return [pid for pid in pids if pid != os.getpid() and variable in _read(pid, "environ").split(b"\0")]
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""

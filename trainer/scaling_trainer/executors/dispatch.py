@@ -4,6 +4,9 @@ Trials of one worker and of several share the slots of their pool. Whichever beg
 turn. When it is a gang's, and too few slots are free, its pool begins nothing until enough lanes have run out of work:
 so gangs do not starve. A kind of trial that has been passed over often enough has its turn whatever its path: so
 neither do the others.
+
+A pool may have fewer nodes than it is allowed: its slots are promised before they are there, so that the autoscaler
+brings nodes up. A gang that waits for its slots for long gets those of its pool's other lanes.
 """
 
 import math
@@ -17,6 +20,7 @@ from scaling_trainer.executors.schedule import Schedule
 from scaling_trainer.executors.slots import LaneState, Queue, Slots
 
 _PATIENCE: Final = 8  # starts of the other kind, for the smallest of pools
+_SHORT_AFTER_S: Final = 60.0  # of a gang's wait for slots that the pool may have
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,8 @@ class Dispatch:
         return None
 
     def _start(self, pool: str, heads: "_Heads") -> Action | None:
+        if self._slots.is_short(pool, _SHORT_AFTER_S):
+            return next((Retire(lane) for lane in self._slots.reclaimable(pool)), None)
         lane = self._slots.idle(Queue(pool))
         runner = self._slots.idle(Queue(pool, is_gang=True))
         if heads.gang is not None and runner is not None:
@@ -139,7 +145,8 @@ class Dispatch:
         has_runner = self._slots.number(LaneState.STARTING, LaneState.IDLE, queue=gang) > 0
         if heads.gang is not None and not has_runner and self._is_runner_of_use(pool, heads.gang):
             return Open(gang)
-        is_draining = self._slots.idle(gang) is not None and self._is_gangs_turn(pool, heads)
+        is_gangs_turn = self._slots.idle(gang) is not None and self._is_gangs_turn(pool, heads)
+        is_draining = is_gangs_turn or self._slots.is_short(pool, _SHORT_AFTER_S)
         has_room = self._slots.free(pool) > 0 and self._at_once() < parallel
         return Open(single) if has_room and not is_draining and self._is_lane_wanted(single, heads) else None
 

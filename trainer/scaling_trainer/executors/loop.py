@@ -14,7 +14,7 @@ from scaling_trainer.executors.busy import BusyTimes
 from scaling_trainer.executors.dispatch import Action, Dispatch, Open, Retire, Start
 from scaling_trainer.executors.failures import failure
 from scaling_trainer.executors.lanes import Lanes
-from scaling_trainer.executors.messages import Lost, Message, Progress, Raised, Ready, Returned, Unusable, Work
+from scaling_trainer.executors.messages import Lost, Message, Placed, Progress, Raised, Ready, Returned, Unusable, Work
 from scaling_trainer.executors.schedule import Schedule
 from scaling_trainer.executors.signals import polite_signals
 from scaling_trainer.executors.slots import LaneState, Queue, Slots
@@ -203,6 +203,8 @@ class _Loop:
             case Unusable():
                 self._lanes.end(number)
                 self._not_started(number, message.failure, is_unusable=True)
+            case Placed():
+                self._slots.placed(number)
             case Progress():
                 trial = self._attempts.running[number].trial
                 self._on_event(TrialProgress(trial, number, message.step, message.last_step))

@@ -53,6 +53,12 @@ class Unusable(Line):
     failure: Failure
 
 
+class Placed(Line):
+    """All workers of the trial have their slots. Said of gangs alone."""
+
+    type: Literal["placed"] = "placed"
+
+
 class Progress(Line):
     """The trial has come to a step."""
 
@@ -84,7 +90,7 @@ class Lost(Line):
     failure: Failure
 
 
-Message: TypeAlias = Ready | Unusable | Progress | Returned | Raised | Lost
+Message: TypeAlias = Ready | Unusable | Placed | Progress | Returned | Raised | Lost
 _MESSAGE: Final[TypeAdapter[Message]] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
 
 

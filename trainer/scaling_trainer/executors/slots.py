@@ -39,6 +39,8 @@ class _Lane:
     slots: int
     since: float
     """When it came to this state."""
+    is_placed: bool = True
+    """What it holds is its own in fact: nodes may have yet to come up for a gang."""
 
 
 class Slots:
@@ -76,6 +78,17 @@ class Slots:
         """Count a lane as busy with a trial."""
         self._hold(number, trial.compute.workers if self._lanes[number].queue.is_gang else 1)
         self._become(number, LaneState.BUSY)
+        self._lanes[number].is_placed = not self._lanes[number].queue.is_gang
+
+    def placed(self, number: int) -> None:
+        """Note that a gang has its slots in fact."""
+        self._lanes[number].is_placed = True
+
+    def is_short(self, pool: str, seconds: float) -> bool:
+        """Whether a gang has waited for its slots for longer than this: the pool is smaller than it may be."""
+        limit = self._clock() - seconds
+        waiting = self._found((LaneState.BUSY,), Queue(pool, is_gang=True))
+        return any(not self._lanes[n].is_placed and self._lanes[n].since < limit for n in waiting)
 
     def forget(self, number: int) -> None:
         """Count a lane no more."""

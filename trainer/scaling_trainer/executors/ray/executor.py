@@ -12,6 +12,7 @@ from scaling_trainer.executors.base import Capacity, Event, Ledger, Orders, Outc
 from scaling_trainer.executors.cores import usable_cores
 from scaling_trainer.executors.local import RUN_TRIAL, estimate_of, setup_of
 from scaling_trainer.executors.loop import Manner, run_loop
+from scaling_trainer.executors.messages import Setup
 from scaling_trainer.executors.ray.connection import Connection
 from scaling_trainer.executors.ray.lanes import RayLanes
 from scaling_trainer.executors.ray.pools import LOCAL_POOL, PoolSlots, capacities, pool_slots
@@ -72,9 +73,8 @@ class RayExecutor:
             self._orders = orders()
             return self._orders
 
-        setup = self._setup.model_copy(update={"cpu_fallback": ask().cpu_fallback})
         log = str(self._folder / "logs" / f"{ledger.epoch:0>4}-lane")
-        self._lanes = RayLanes(self._pools, setup=setup, log=log)
+        self._lanes = RayLanes(self._pools, setup=self._lane_setup, log=log)
         manner = Manner(
             estimate=self._estimate,
             pool_of=self._pool_of,
@@ -102,6 +102,10 @@ class RayExecutor:
         """Disconnect, and end the Ray if it is our own; closing again does nothing."""
         if self._is_ours:
             self._connection.close()
+
+    def _lane_setup(self) -> Setup:
+        assert self._orders is not None
+        return self._setup.model_copy(update={"cpu_fallback": self._orders.cpu_fallback})
 
     def _pools(self) -> Mapping[str, PoolSlots]:
         if self._local is not None:

@@ -26,6 +26,7 @@ _SETTINGS: Final = {
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "1800",  # nodes may have to be brought up
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a lost worker is seen as such, and 190 MiB are spared
 }
 
 

@@ -24,12 +24,12 @@ class _Actor:
 class RayLanes:
     """Lanes that are Ray actors: one holds a slot of its pool's nodes, or runs a gang on Ray Train."""
 
-    def __init__(self, pools: Callable[[], Mapping[str, PoolSlots]], *, setup: Setup, log: str) -> None:
+    def __init__(self, pools: Callable[[], Mapping[str, PoolSlots]], *, setup: Callable[[], Setup], log: str) -> None:
         """Begin without lanes.
 
         Args:
             pools: by name, as they are now.
-            setup: of a lane; the pool's accelerator is added.
+            setup: of a lane that is opened now; the pool's accelerator is added.
             log: takes what lanes print, on their nodes, their number added.
         """
         self._pools = pools
@@ -52,7 +52,7 @@ class RayLanes:
     def open(self, number: int, queue: Queue) -> None:
         """Ask Ray for a lane. Where no node has a slot for it, it waits, and the autoscaler sees it."""
         pool = self._pools()[queue.pool]
-        setup = self._setup.model_copy(update={"accelerator": pool.accelerator}).model_dump_json()
+        setup = self._setup().model_copy(update={"accelerator": pool.accelerator}).model_dump_json()
         make = _gang_actor if queue.is_gang else _lane_actor
         self._listen(number, make(number, pool, setup=setup, log=f"{self._log}{number}.log"))
 
