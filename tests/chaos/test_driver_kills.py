@@ -18,6 +18,7 @@ from scaling_api.driver_protocol import DriverPlan
 from scaling_api.v1alpha1.trial import TrialRecord
 
 pytestmark = pytest.mark.chaos
+MOST_CRASHES = 3  # in a row: after more of them the driver would be given up
 SCRIPT = "pause=0.02 every=2"
 
 
@@ -69,14 +70,17 @@ def test_killed_drivers_lose_nothing_and_repeat_nothing(
     seen: dict[str, str] = {}
     driver.started()
     driver.client.put(sweep)
+    crashes = 0
     for _ in range(kills):
         time.sleep(rng.uniform(0.0, 0.6))
         remember(seen, driver)
-        if rng.random() < 0.5:
+        if crashes < MOST_CRASHES and rng.random() < 0.5:
             kill(driver.child())  # it is started again
+            crashes += 1
         else:
             driver.kill()
             driver.started()  # and goes on by itself
+            crashes = 0
     driver.finished()
     remember(seen, driver)
     records = driver.client.records()
