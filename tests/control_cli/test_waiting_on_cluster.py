@@ -142,7 +142,7 @@ def test_interrupted_the_experiment_goes_on(
     found.hears("Running: ")
     found.process.send_signal(signal.SIGINT)
     assert found.end()[0] == 130
-    assert "No longer waiting; quickstart goes on on the cluster." in found.said
+    assert "No longer waiting; the cluster goes on with quickstart." in found.said
     assert f"stop it with: scaling suspend quickstart -n {shell.namespace}" in found.said
     assert "Traceback" not in found.said
     api_server.must("get", "se", "quickstart", "-n", shell.namespace)

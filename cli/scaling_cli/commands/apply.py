@@ -95,7 +95,7 @@ def _wait(
     except KeyboardInterrupt:
         name = experiment.name
         raise CommandError(
-            f"No longer waiting; {name} goes on on the cluster. See it with: {options.command('status', name)}; stop "
+            f"No longer waiting; the cluster goes on with {name}. See it with: {options.command('status', name)}; stop "
             f"it with: {options.command('suspend', name)}",
             exit_code=ExitCode.INTERRUPTED,
         ) from None

@@ -10,7 +10,10 @@ from scaling_cli.errors import CommandError, ExitCode
 if TYPE_CHECKING:
     from scaling_cli.fitting import FitRequest
 
-LossName = Literal["log-huber", "huber", "log-mse", "mse"]
+LossName = Literal["log-huber", "huber", "log-mse", "mse", "log-t", "t"]
+Method = Literal[
+    "wild", "cv3", "pairs", "cluster-pairs", "bca", "hessian", "sandwich", "profile", "hc3", "least-squares"
+]
 Parameters = Literal["matmul", "blocks", "total"]
 
 
@@ -45,6 +48,25 @@ def fit(  # noqa: PLR0913  # one argument an option
     training_flops: Annotated[
         list[float] | None, typer.Option(metavar="C", help="Ask for the compute-optimal N and D; may be repeated.")
     ] = None,
+    intervals: Annotated[
+        Method | None, typer.Option(help="How intervals are made; by default what suits the table.")
+    ] = None,
+    factors: Annotated[
+        str, typer.Option(metavar="compute=X,...;data=...", help="Linear: columns of factors whose names do not tell.")
+    ] = "",
+    compare: Annotated[
+        list[str] | None, typer.Option(metavar="FORM", help="Another form to set beside this one; may be repeated.")
+    ] = None,
+    predict: Annotated[
+        list[str] | None, typer.Option(metavar="N=...,D=...", help="Expect a model's loss; may be repeated.")
+    ] = None,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(metavar="'N=... -> N=...'", help="What is due to what between two models; may be repeated."),
+    ] = None,
+    next_flops: Annotated[
+        float | None, typer.Option(metavar="FLOPS", help="Which trials to add for so much, to know L(10 C) better.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON at full precision.")] = False,
 ) -> None:
     """Fit a law to a table of models: coefficients with intervals, and whether they can be trusted."""
@@ -65,6 +87,12 @@ def fit(  # noqa: PLR0913  # one argument an option
         drop_invalid=drop_invalid,
         parameters=parameters,
         training_flops=tuple(training_flops or ()),
+        method=intervals,
+        factors=factors,
+        compare=tuple(compare or ()),
+        predict=tuple(predict or ()),
+        attribute=tuple(attribute or ()),
+        next_flops=next_flops,
     )
     _run(request, as_json=as_json)
 

@@ -32,6 +32,8 @@ def list_(
     cluster = connect(options)
     experiments = list_experiments(cluster, everywhere=all_namespaces)
     if output == "json":
+        for experiment in experiments:
+            experiment.manifest["metadata"].pop("managedFields", None)
         sys.stdout.write(json_text([experiment.manifest for experiment in experiments]) + "\n")
     elif output == "name":
         sys.stdout.writelines(f"{experiment.name}\n" for experiment in experiments)
