@@ -1,12 +1,14 @@
 """`python -m scaling_operator`: run the operator until it is told to stop."""
 
 import asyncio
+import gc
 import logging
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, TypeAlias
 
+from scaling_operator.cluster.errors import NoCluster
 from scaling_operator.run import run
 from scaling_operator.settings import Settings, SettingsError, settings_from
 
@@ -25,7 +27,12 @@ def main(start: Start = run) -> int:
         level=settings.log_level.value, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     logging.getLogger("kopf").setLevel(logging.WARNING)  # it says a line for each event
-    return asyncio.run(start(settings, os.environ))
+    gc.freeze()  # what is loaded stays: collections that look at it again hold the event loop up for 100 ms
+    try:
+        return asyncio.run(start(settings, os.environ))
+    except NoCluster as error:
+        print(error, file=sys.stderr)  # noqa: T201 - for whoever started it by hand
+        return UNUSABLE_SETTINGS
 
 
 def end(status: int) -> None:

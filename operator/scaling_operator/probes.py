@@ -7,6 +7,7 @@
 
 import asyncio
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -78,8 +79,8 @@ def _page(checks: list[Check]) -> tuple[int, str, bytes]:
 class ProbeServer:
     """Serves pages on a port of all addresses; port 0 takes a free one."""
 
-    def __init__(self, port: int, pages: Mapping[str, Page], *, host: str = "") -> None:
-        self._server = _Server((host, port), _handler(pages))
+    def __init__(self, port: int, pages: Mapping[str, Page]) -> None:
+        self._server = _Server(("", port), _handler(pages))
         self._thread = threading.Thread(target=self._server.serve_forever, name=f"http-{self.port}", daemon=True)
 
     @property
@@ -98,8 +99,15 @@ class ProbeServer:
 
 
 class _Server(ThreadingHTTPServer):
+    address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
     daemon_threads = True
     block_on_close = False
+
+    def server_bind(self) -> None:
+        """Listen on IPv4 as well: the kubelet asks by the pod's address, whichever it is."""
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of clients that went away."""

@@ -2,15 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from scaling_operator.cluster.apply import MESSAGE_AGAIN_S, Writer
 from scaling_operator.cluster.errors import Forbidden, Unavailable
 from scaling_operator.cluster.observe import Observer, Pass
-from scaling_operator.cluster.recall import Recall, Study
+from scaling_operator.cluster.recall import Recall, Study, watched
 from scaling_operator.cluster.seen import Key
 from scaling_operator.decide import decide
 from scaling_operator.decision import Decision
@@ -85,10 +85,14 @@ class Reconciler:
         if (plan := decision.wants_plan) is not None and not _is_making(recall.planning, plan.digest):
             if recall.planning is not None:
                 recall.planning.task.cancel()
-            recall.planning = Study(plan.digest, asyncio.create_task(self._plan(key, recall, plan)))
+            recall.planning = self._begin(key, plan.digest, self._plan(key, recall, plan))
         # An analysis under way is let finish: in a fast sweep one that begins anew at each result would never end.
         if (analysis := decision.wants_analysis) is not None and not _is_running(recall.analysing):
-            recall.analysing = Study(analysis.digest, asyncio.create_task(self._analyse(key, recall, analysis)))
+            recall.analysing = self._begin(key, analysis.digest, self._analyse(key, recall, analysis))
+
+    def _begin(self, key: Key, digest: str, work: Coroutine[Any, Any, None]) -> Study:
+        task = asyncio.create_task(work, name=f"a study of {key}")
+        return Study(digest, watched(task, on_failure=lambda: self.mark(key)))
 
     async def _plan(self, key: Key, recall: Recall, request: PlanRequest) -> None:
         began = time.monotonic()

@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -109,13 +109,8 @@ async def _process(settings: Settings, environ: Mapping[str, str]) -> AsyncItera
         on_call=metrics.called,
         timeout_s=settings.api.timeout_seconds,
     )
-    servers = [
-        ProbeServer(settings.ports.probes, {"/livez": health.livez, "/readyz": health.readyz}),
-        ProbeServer(settings.ports.metrics, {"/metrics": lambda: (200, METRICS_TYPE, metrics.text())}),
-    ]
+    servers = _servers(settings, health, metrics)
     beating = asyncio.create_task(heart.beat(), name="heart")
-    for server in servers:
-        server.start()
     try:
         yield Process(settings, metrics, health, candidate, client, leader, stop)
     finally:
@@ -125,6 +120,16 @@ async def _process(settings: Settings, environ: Mapping[str, str]) -> AsyncItera
             server.stop()
         client.close()
         lease_client.close()
+
+
+def _servers(settings: Settings, health: Health, metrics: Metrics) -> list[ProbeServer]:
+    servers = [
+        ProbeServer(settings.ports.probes, {"/livez": health.livez, "/readyz": health.readyz}),
+        ProbeServer(settings.ports.metrics, {"/metrics": lambda: (200, METRICS_TYPE, metrics.text())}),
+    ]
+    for server in servers:
+        server.start()
+    return servers
 
 
 async def _lead_soon(process: Process) -> None:
@@ -190,14 +195,10 @@ def _assemble(process: Process, locate: Locate) -> _Parts:
     recalls, drivers = Recalls(), DriverClient()
 
     def mark(key: Key) -> None:
-        """From any thread."""
-        loop.call_soon_threadsafe(queue.mark, key)
+        _soon(loop, queue.mark, key)
 
-    def mark_namespace(namespace: str) -> None:
-        loop.call_soon_threadsafe(_mark_known, queue, recalls, namespace)
-
-    def mark_all() -> None:
-        loop.call_soon_threadsafe(_mark_known, queue, recalls, None)
+    def mark_namespace(namespace: str | None) -> None:
+        _soon(loop, _mark_known, queue, recalls, namespace)
 
     watches = Watches(
         client,
@@ -205,7 +206,7 @@ def _assemble(process: Process, locate: Locate) -> _Parts:
         has_kueue=settings.kueue.enabled,
         on_change=mark,
         on_claim=mark_namespace,
-        on_kind=mark_all,
+        on_kind=lambda: mark_namespace(None),
     )
     recorder = Recorder(client, instance=process.leader.identity)
     lines = Lines(client, drivers, settings.driver, mark, metrics.polled, locate)
@@ -215,6 +216,12 @@ def _assemble(process: Process, locate: Locate) -> _Parts:
     queue: Queue[Key] = Queue(reconciler.reconcile, resync_s=settings.resync_seconds)
     kopf_watch = ExperimentWatch(namespaces=settings.namespaces, login=lambda: _login(client), mark=mark)
     return _Parts(watches, recalls, recorder, science, drivers, queue, kopf_watch)
+
+
+def _soon(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *words: object) -> None:
+    """Have the loop call something, from any thread; a loop that is closed has no use for it."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(call, *words)
 
 
 def _mark_known(queue: Queue[Key], recalls: Recalls, namespace: str | None) -> None:

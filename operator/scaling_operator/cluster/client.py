@@ -19,7 +19,7 @@ from kubernetes.client.configuration import Configuration
 from kubernetes.client.rest import RESTClientObject
 
 from scaling_operator.cluster.bucket import TokenBucket
-from scaling_operator.cluster.errors import Invalid, Missing, NotLeading, Unavailable, refusal
+from scaling_operator.cluster.errors import Invalid, Missing, NoCluster, NotLeading, Unavailable, refusal
 from scaling_operator.cluster.kinds import Kind, kind_of
 from scaling_operator.desired.manifest import Manifest
 
@@ -33,6 +33,7 @@ REQUEST_TIMEOUT_S: Final = 30.0
 LARGEST_OBJECT_BYTES: Final = 1_500_000
 """etcd refuses what is larger, with an error that looks as if it would pass."""
 USER_AGENT: Final = "scaling-operator"
+IN_A_POD: Final = "KUBERNETES_SERVICE_HOST"
 STATUS_MANAGER: Final = "scaling-operator-status"
 
 APPLY: Final = "application/apply-patch+yaml"
@@ -68,14 +69,17 @@ def load_configuration(kubeconfig: str | None = None) -> Configuration:
         kubeconfig: path of the file; without it, the one that KUBECONFIG names now.
 
     Raises:
-        kubernetes.config.ConfigException: neither is to be had.
+        NoCluster: neither is to be had.
     """
     configuration = Configuration()
     path = kubeconfig or os.environ.get("KUBECONFIG")
-    if path:
-        config.load_kube_config(config_file=path, client_configuration=configuration)  # type: ignore[no-untyped-call]
-    else:
-        config.load_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    try:
+        if path or not os.environ.get(IN_A_POD):
+            config.load_kube_config(config_file=path, client_configuration=configuration)  # type: ignore[no-untyped-call]
+        else:
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except (config.ConfigException, OSError, ValueError) as error:
+        raise NoCluster(f"There is no API server to speak to: {error}") from error
     configuration.connection_pool_maxsize = 2 * THREADS  # watches keep theirs
     return configuration
 

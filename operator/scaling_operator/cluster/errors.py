@@ -1,6 +1,7 @@
 """What can go wrong between the operator and what it speaks to.
 
 ClusterError                 the base of all
+  NoCluster                  it is not known where the API server is
   Unavailable                nobody answers, or is too busy: wait, then try again
     NotLeading               another may be the leader now: nothing was sent
   Refused                    the API server answered with an error
@@ -13,6 +14,10 @@ ClusterError                 the base of all
 
 class ClusterError(Exception):
     """The base of all."""
+
+
+class NoCluster(ClusterError):  # noqa: N818 - what there is
+    """It is not known where the API server is, or who we are."""
 
 
 class Unavailable(ClusterError):  # noqa: N818 - a state of the server, not of the program

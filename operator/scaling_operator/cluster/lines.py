@@ -12,7 +12,7 @@ from scaling_operator.cluster.client import Client
 from scaling_operator.cluster.driver_client import DriverClient, Endpoint
 from scaling_operator.cluster.driver_link import DriverLink
 from scaling_operator.cluster.kinds import SECRETS
-from scaling_operator.cluster.recall import Line, Recall
+from scaling_operator.cluster.recall import Line, Recall, watched
 from scaling_operator.cluster.seen import Key
 from scaling_operator.desired.driver import DriverAddress, driver_address
 from scaling_operator.desired.labels import secret_name
@@ -73,7 +73,8 @@ class Lines:
             on_news=lambda: self.mark(key),
             on_poll=self.on_poll,
         )
-        return Line(link, asyncio.create_task(link.run(), name=f"driver of {key}"))
+        task = asyncio.create_task(link.run(), name=f"the line to the driver of {key}")
+        return Line(link, watched(task, on_failure=lambda: self.mark(key)))
 
     def _endpoint(self, namespace: str, ray_cluster: str, token: str) -> Endpoint:
         address = self.locate(namespace, ray_cluster, self.settings)

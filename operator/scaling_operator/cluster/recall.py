@@ -1,6 +1,8 @@
 """What this process remembers of an experiment between passes. All of it may be lost at any time, and is made again."""
 
 import asyncio
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from scaling_api.problems import Problem
@@ -9,6 +11,8 @@ from scaling_operator.cluster.driver_link import DriverLink
 from scaling_operator.cluster.seen import Key
 from scaling_operator.fitting import AnalysisAnswer
 from scaling_operator.planning import PlanAnswer
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,18 @@ class Recall:
             if running is not None:
                 running.task.cancel()
         self.line = self.planning = self.analysing = None
+
+
+def watched(task: "asyncio.Task[None]", *, on_failure: Callable[[], None]) -> "asyncio.Task[None]":
+    """Return the task; should it end with an error, which is a bug, it is logged, and someone is told."""
+
+    def ended(over: "asyncio.Task[None]") -> None:
+        if not over.cancelled() and (error := over.exception()) is not None:
+            logger.error("%s failed", over.get_name(), exc_info=error)
+            on_failure()
+
+    task.add_done_callback(ended)
+    return task
 
 
 @dataclass

@@ -22,7 +22,7 @@ def test_a_page_says_why_it_is_not_ready() -> None:
     health = Health()
     reasons: list[str | None] = ["A candidate.", None]
     health.ready.append(lambda: reasons[0])
-    server = ProbeServer(0, {"/livez": health.livez, "/readyz": health.readyz}, host="127.0.0.1")
+    server = ProbeServer(0, {"/livez": health.livez, "/readyz": health.readyz})
     server.start()
     try:
         assert get(server.port, "/livez") == (200, "ok\n")
@@ -38,7 +38,7 @@ def test_a_stuck_loop_is_found_dead_by_a_server_that_still_answers() -> None:
     now = [0.0]
     heart = Heart(clock=lambda: now[0])
     health = Health(live=[heart.why_dead])
-    server = ProbeServer(0, {"/livez": health.livez}, host="127.0.0.1")
+    server = ProbeServer(0, {"/livez": health.livez})
     server.start()
 
     async def stuck() -> tuple[int, str]:
@@ -58,7 +58,7 @@ def test_a_stuck_loop_is_found_dead_by_a_server_that_still_answers() -> None:
 
 
 def test_a_silent_client_does_not_keep_others_waiting() -> None:
-    server = ProbeServer(0, {"/livez": Health().livez}, host="127.0.0.1")
+    server = ProbeServer(0, {"/livez": Health().livez})
     server.start()
     try:
         with socket.create_connection(("127.0.0.1", server.port)):
@@ -72,3 +72,14 @@ def test_a_silent_client_does_not_keep_others_waiting() -> None:
 def test_a_watch_that_has_brought_nothing_for_long_is_named() -> None:
     assert unheard({"pods": 10.0}) is None
     assert unheard({"pods": UNHEARD_S + 1, "rayjobs": 3.0}) == "Nothing was heard of pods for 301 s."
+
+
+def test_probes_are_answered_by_both_internet_protocols() -> None:
+    server = ProbeServer(0, {"/livez": Health().livez})
+    server.start()
+    try:
+        for host in ["127.0.0.1", *(["[::1]"] if socket.has_dualstack_ipv6() else [])]:
+            with urllib.request.urlopen(f"http://{host}:{server.port}/livez", timeout=5) as answer:
+                assert answer.status == 200
+    finally:
+        server.stop()

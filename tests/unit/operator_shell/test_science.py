@@ -1,6 +1,7 @@
 """Plans and fits in processes of their own: within limits, and the event loop does not feel them."""
 
 import asyncio
+import gc
 import os
 import signal
 import time
@@ -70,16 +71,19 @@ def run(scenario: Callable[[Science], Awaitable[None]], *, limits: Limits | None
 
 
 class Lag:
-    """The longest time that the event loop did not come round, in seconds."""
+    """The longest that the event loop worked without coming round, in seconds of its thread's processor time.
+
+    Wall time would also count what else runs on the machine.
+    """
 
     def __init__(self) -> None:
         self.longest_s = 0.0
 
     async def measure(self) -> None:
         while True:
-            began = time.perf_counter()
+            began = time.thread_time()
             await asyncio.sleep(0.001)
-            self.longest_s = max(self.longest_s, time.perf_counter() - began - 0.001)
+            self.longest_s = max(self.longest_s, time.thread_time() - began)
 
 
 def children() -> set[int]:
@@ -96,7 +100,10 @@ def test_answers_are_those_of_the_same_call_made_here() -> None:
     run(scenario)
 
 
-def test_the_loop_does_not_feel_a_fit_of_many_trials_nor_a_plan_of_ten_thousand() -> None:
+def test_the_loop_does_not_feel_a_fit_nor_a_plan_of_thousands_of_trials() -> None:
+    gc.collect()
+    gc.freeze()  # as the operator does when it starts
+
     async def scenario(science: Science) -> None:
         large = spec(sizes=20, tokens=10, seeds=24)
         small = spec(sizes=6, tokens=6, seeds=8)
@@ -111,7 +118,10 @@ def test_the_loop_does_not_feel_a_fit_of_many_trials_nor_a_plan_of_ten_thousand(
         assert analysis.laws[0].coefficients
         assert lag.longest_s <= 0.05, f"the loop stood still for {1000 * lag.longest_s:.0f} ms"
 
-    run(scenario)
+    try:
+        run(scenario)
+    finally:
+        gc.unfreeze()
 
 
 def test_a_plan_that_takes_too_long_is_given_up_and_the_next_one_is_made() -> None:
