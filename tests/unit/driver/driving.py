@@ -120,9 +120,13 @@ class Driving:
         return self
 
     def started(self) -> "Driving":
-        """Start, and wait until it answers."""
+        """Start, and wait until it answers; what does not is killed."""
         self.start()
-        self.wait_until(lambda: self.client.state() is not None)
+        try:
+            self.wait_until(lambda: self.client.state() is not None)
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def child(self) -> int:
