@@ -1,27 +1,44 @@
 """A fit from the command line: read the table, fit the law, answer the questions."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from scaling_api.v1alpha1.status import Answer
 from scaling_cli.errors import CommandError
+from scaling_cli.fit_questions import asks_more, questions_as_json, with_questions
+from scaling_cli.models import parse_factors
 from scaling_cli.tables.columns import parse_columns
 from scaling_cli.tables.points import TableOptions, TablePoints, read_points
 from scaling_cli.tables.sources import open_rows
 from scaling_cli.tables.where import as_number
-from scaling_laws.answers import backtests, compute_optimal, reach_of
-from scaling_laws.answers.surface import has_surface
 from scaling_laws.fit.fit_law import default_objective, fit_law
 from scaling_laws.fit.options import IntervalOptions, Loss, Objective
 from scaling_laws.forms import form_named
-from scaling_laws.law import Certificate, Finding, Law, LawRefusedError
+from scaling_laws.law import Certificate, Finding, IntervalMethod, Law, LawRefusedError
 from scaling_laws.points import Points
 
 if TYPE_CHECKING:
+    from scaling_api.v1alpha1.status import Answer
     from scaling_laws.answers import Reach
+    from scaling_laws.answers.attribution import Attribution
+    from scaling_laws.answers.compare import Compared
+    from scaling_laws.answers.next_trials import NextTrials
+    from scaling_laws.answers.prediction import Prediction
 
+METHODS = {
+    "wild": IntervalMethod.WILD_CLUSTER_T,
+    "cv3": IntervalMethod.CV3,
+    "pairs": IntervalMethod.PAIRS,
+    "cluster-pairs": IntervalMethod.CLUSTER_PAIRS,
+    "bca": IntervalMethod.BCA,
+    "hessian": IntervalMethod.HESSIAN,
+    "sandwich": IntervalMethod.SANDWICH,
+    "profile": IntervalMethod.PROFILE,
+    "hc3": IntervalMethod.HC3,
+    "least-squares": IntervalMethod.LEAST_SQUARES,
+}
+"""Methods of intervals by the names that the command gives them."""
 FEWEST_DRAWS = 20
 """Below this percentiles are the extremes of a handful."""
 
@@ -44,6 +61,13 @@ class FitRequest:
     drop_invalid: bool = False
     parameters: str = "matmul"
     training_flops: tuple[float, ...] = ()
+    method: str | None = None
+    """Of the intervals; None: the one that suits the points."""
+    factors: str = ""
+    compare: tuple[str, ...] = ()
+    predict: tuple[str, ...] = ()
+    attribute: tuple[str, ...] = ()
+    next_flops: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +76,11 @@ class FitReport:
 
     law: Law
     table: TablePoints
-    answers: tuple[Answer, ...]
+    answers: "tuple[Answer, ...]"
+    compared: "tuple[Compared, ...]" = ()
+    predictions: "tuple[Prediction, ...]" = ()
+    attributions: "tuple[Attribution, ...]" = ()
+    next_trials: "NextTrials | None" = None
 
 
 def fit_table(request: FitRequest) -> FitReport:
@@ -71,7 +99,10 @@ def fit_table(request: FitRequest) -> FitReport:
     try:
         loss = request.loss or default_objective(form_named(request.form)).loss
         objective = Objective(loss=cast(Loss, loss), delta=request.delta)
-        intervals = IntervalOptions(draws=request.draws, level=request.level, seed=request.seed)
+        method = None if request.method is None else METHODS[request.method]
+        intervals = IntervalOptions(method=method, draws=request.draws, level=request.level, seed=request.seed)
+        for name in request.compare:
+            form_named(name)
     except ValueError as error:
         raise CommandError(str(error)) from None
     table = _read(request)
@@ -83,8 +114,10 @@ def fit_table(request: FitRequest) -> FitReport:
             intervals=intervals,
             features=table.features,
             fixed=_fixed(request.fixed),
+            factors=parse_factors(request.factors),
         )
-        return FitReport(law, table, _answers(law, table, request, objective))
+        report = FitReport(law, table, _answers(law, table, request, objective))
+        return with_questions(report, request, intervals) if asks_more(request) else report
     except LawRefusedError:
         raise
     except ValueError as error:
@@ -110,6 +143,7 @@ def _read(request: FitRequest) -> TablePoints:
         where=request.where,
         drop_invalid=request.drop_invalid,
         parameters=request.parameters,
+        also=request.compare,
     )
     if request.table != "-" and Path(request.table).is_dir():
         from scaling_cli.tables.results import read_results
@@ -123,9 +157,12 @@ def _name(table: str) -> str:
     return "standard input" if table == "-" else table
 
 
-def _answers(law: Law, table: TablePoints, request: FitRequest, objective: Objective) -> tuple[Answer, ...]:
+def _answers(law: Law, table: TablePoints, request: FitRequest, objective: Objective) -> "tuple[Answer, ...]":
     if not request.training_flops:
         return ()
+    from scaling_laws.answers import compute_optimal
+    from scaling_laws.answers.surface import has_surface
+
     for flops in request.training_flops:
         if not 0 < flops < float("inf"):
             raise CommandError(f"--training-flops: expected a positive number such as 1e21, found {flops:g}.")
@@ -135,6 +172,8 @@ def _answers(law: Law, table: TablePoints, request: FitRequest, objective: Objec
 
 def _reach(points: Points, request: FitRequest, objective: Objective) -> "Reach":
     """Return how far back-tests of the law bridge; their own intervals are not needed."""
+    from scaling_laws.answers import backtests, reach_of
+
     refit = partial(
         fit_law,
         form=request.form,
@@ -163,9 +202,11 @@ def report_as_json(report: FitReport) -> dict[str, Any]:
         "intervalMethod": law.interval_method.value,
         "goodness": dict(law.goodness),
         "certificate": _certificate(law.certificate),
+        "factors": [asdict(factor) for factor in law.factors],
         "details": {name: dict(extras) for name, extras in law.details.items()},
         "findings": [_finding(finding) for finding in law.findings],
         "answers": [answer.model_dump(mode="json") for answer in report.answers],
+        **questions_as_json(report),
         "columns": dict(report.table.columns),
         "notes": list(report.table.notes),
     }

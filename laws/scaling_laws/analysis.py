@@ -1,19 +1,21 @@
 """From records to laws and answers: what status, tables, charts and reports are made of."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from scaling_api.v1alpha1 import ExperimentSpec
-from scaling_api.v1alpha1.laws import EXPRESSION, LawRequest, LossFunction, ParameterConvention
+from scaling_api.v1alpha1.laws import EXPRESSION, Ask, LawRequest, LossFunction, ParameterConvention
 from scaling_api.v1alpha1.status import Answer, FindingStatus, LawStatus
 from scaling_api.v1alpha1.trial import TrialRecord
 from scaling_laws.answers.backtest import Backtest, Reach, backtests, failed_backtests, reach_of
 from scaling_laws.answers.flops import flops_per_token
 from scaling_laws.answers.frontier import compute_optimal, refused_answer
-from scaling_laws.answers.serving import served_pipelines, serving_memory
+from scaling_laws.answers.limits import FlopsLimit, LatencyLimit, Limit, MemoryLimit
+from scaling_laws.answers.serving import best_within, served_pipelines
 from scaling_laws.answers.surface import has_surface, surface_of
 from scaling_laws.answers.values import FINDINGS_OF_AN_ANSWER
+from scaling_laws.columns import RESULT_FEATURES, varying_features
 from scaling_laws.exclusions import exclusions, missingness
 from scaling_laws.fit import IntervalOptions, Objective, fit_law, form_names
 from scaling_laws.fit.options import Loss
@@ -22,14 +24,7 @@ from scaling_laws.forms import FORMS, Form, LogSumExpForm, form_named, own_form
 from scaling_laws.law import Finding, FindingCode, Law, LawRefusedError
 from scaling_laws.penalties import PenaltyFit, PipelineLaw, fit_pipelines, hybrid_findings
 from scaling_laws.points import Points, flops_column
-from scaling_laws.records import (
-    RESULT_FEATURES,
-    PipelinePoint,
-    canonical,
-    pipeline_points,
-    points_from_records,
-    varying_features,
-)
+from scaling_laws.records import PipelinePoint, canonical, pipeline_points, points_from_records
 from scaling_laws.statuses import law_status
 
 __all__ = ["Analysis", "FittedLaw", "PenaltyFit", "PipelineLaw", "PipelinePoint", "analyse"]
@@ -243,8 +238,15 @@ def _answers(bench: _Bench, laws: Sequence[FittedLaw]) -> tuple[Answer, ...]:
     joint = [entry for entry in able if entry.request.form == JOINT]
     ask = bench.spec.ask
     budgets = [_optimal(bench, entry, flops) for flops in ask.training_flops for entry in able]
-    memories = [_served(bench, entry, memory) for memory in ask.serving_memory for entry in joint or able]
-    return (*budgets, *memories)
+    served = [_served(bench, entry, limit) for limit in _limits(ask) for entry in joint or able]
+    return (*budgets, *served)
+
+
+def _limits(ask: Ask) -> Iterator[Limit]:
+    yield from (MemoryLimit(memory) for memory in ask.serving_memory)
+    yield from (FlopsLimit(flops) for flops in ask.inference_flops)
+    for latency in ask.latency:
+        yield LatencyLimit(latency.seconds_per_token, latency.flops_per_second, latency.bytes_per_second)
 
 
 def _can_answer(entry: FittedLaw) -> bool:
@@ -260,13 +262,13 @@ def _optimal(bench: _Bench, entry: FittedLaw, training_flops: float) -> Answer:
     return answer.model_copy(update={"law": request.name})
 
 
-def _served(bench: _Bench, entry: FittedLaw, memory: float) -> Answer:
+def _served(bench: _Bench, entry: FittedLaw, limit: Limit) -> Answer:
     request = entry.request
     if entry.law is None:
-        return _no_law(entry, "servingMemory", memory)
-    answer = serving_memory(
+        return _no_law(entry, limit.question, limit.at)
+    answer = best_within(
         entry.law,
-        memory,
+        limit,
         training_flops=bench.largest_budget(request.parameters),
         served=served_pipelines(
             bench.records, entry.pipelines, convention=request.parameters, treatment=bench.treatment

@@ -8,16 +8,10 @@ import numpy as np
 from scaling_api.v1alpha1.laws import ParameterConvention
 from scaling_api.v1alpha1.status import TrialState
 from scaling_api.v1alpha1.trial import TrialKind, TrialRecord
+from scaling_laws.columns import codes
 from scaling_laws.forms import ExpressionForm, Form, LinearForm, TableForm
 from scaling_laws.points import FloatArray, Points, select
-from scaling_laws.records import (
-    canonical,
-    codes,
-    count_parameters,
-    has_result,
-    points_from_records,
-    table_from_records,
-)
+from scaling_laws.records import canonical, count_parameters, has_result, points_from_records, table_from_records
 
 OF_COMPRESSION = frozenset(
     (

@@ -14,13 +14,11 @@ from scaling_api.v1alpha1.compression import Prune, Quantize
 from scaling_api.v1alpha1.laws import ParameterConvention
 from scaling_api.v1alpha1.status import TrialState
 from scaling_api.v1alpha1.trial import ParameterCounts, TrialKind, TrialRecord, TrialSpec
+from scaling_laws.columns import codes
 from scaling_laws.points import FloatArray, Points
 
 UNQUANTIZED_BITS = 32
 """Bits of a weight that no stage quantizes, for the feature `bits`."""
-CATEGORIES = ("pipeline", "treatment")
-RESULT_FEATURES = ("log(N)", "log(D)", *CATEGORIES)
-"""Of a linear law on results: size, data, and what else varies in them."""
 HAS_RESULT = frozenset({TrialState.SUCCEEDED, TrialState.CACHED})
 
 
@@ -131,18 +129,6 @@ def pipeline_points(records: Iterable[TrialRecord], *, convention: ParameterConv
         _pipeline_point(record, control, convention, int(cluster))
         for (record, control), cluster in zip(pairs, clusters, strict=True)
     )
-
-
-def varying_features(points: Points, features: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the features without those of our own tables' categories that have one value only."""
-    constant = {name for name in CATEGORIES if name in points.features and len(set(points.features[name].tolist())) < 2}
-    return tuple(feature for feature in features if feature not in constant)
-
-
-def codes(names: Sequence[str]) -> NDArray[np.int64]:
-    """Return the index of each name among the sorted distinct names."""
-    index = {name: i for i, name in enumerate(sorted(set(names)))}
-    return np.array([index[name] for name in names], dtype=np.int64)
 
 
 def _place(record: TrialRecord) -> tuple[object, ...]:

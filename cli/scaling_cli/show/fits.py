@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from scaling_cli.show.answers import answer_blocks
-from scaling_cli.show.laws import law_blocks
+from scaling_cli.show.laws import factor_blocks, law_blocks
+from scaling_cli.show.questions import question_blocks
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,4 +26,6 @@ def report_blocks(report: "FitReport") -> "Iterator[RenderableType]":
         yield Text(note, style="dim")
     yield Text()
     yield from law_blocks(report.law, title=report.law.form)
+    yield from factor_blocks(report.law)
     yield from answer_blocks(report.answers)
+    yield from question_blocks(report)

@@ -17,7 +17,8 @@ _DETAILS = {"hc3": "HC3 error", "cr3": "CR3 error", "cv3": "CV3 error", "t": "t"
 _METHODS = {
     "WildClusterBootstrapT": "wild cluster bootstrap-t", "CV3": "cluster jackknife (CV3)",
     "PairsBootstrap": "pairs bootstrap", "ClusterPairsBootstrap": "cluster pairs bootstrap", "HC3": "HC3",
-    "LeastSquares": "least squares", "None": "",
+    "LeastSquares": "least squares", "BCa": "bias-corrected pairs bootstrap (BCa)",
+    "Hessian": "Hessian of the likelihood", "Sandwich": "sandwich", "Profile": "profile likelihood", "None": "",
 }  # fmt: skip
 
 
@@ -29,6 +30,23 @@ def law_blocks(law: "Law", *, title: str) -> "Iterator[RenderableType]":
     yield Text(" · ".join(_headline(law)), style="dim")
     yield _coefficients(law)
     yield from finding_blocks((str(f.code), f.message) for f in law.findings)
+
+
+def factor_blocks(law: "Law") -> "Iterator[RenderableType]":
+    """Yield what each factor of a linear law explains; nothing for other laws."""
+    if not law.factors:
+        return
+    table = new_table(
+        "factor", "columns", "spread", "R² alone", "R² added", "share of R²", "p", left=("factor", "columns")
+    )
+    for factor in law.factors:
+        shares = (f"{x:.3f}" for x in (factor.r2_alone, factor.r2_added, factor.share))
+        table.add_row(
+            factor.name, ", ".join(factor.features), significant(factor.spread, 3), *shares, f"{factor.p:.2g}"
+        )
+    table.caption = "spread: standard deviation of what the factor contributes; shares add up to R²"
+    table.caption_justify, table.caption_style = "left", "dim"
+    yield table
 
 
 def finding_blocks(findings: Iterable[tuple[str, str]]) -> "Iterator[RenderableType]":

@@ -13,9 +13,9 @@ from scaling_cli.errors import CommandError
 from scaling_cli.tables.columns import MEANING, ROLES, ColumnMap, map_columns, usual_column
 from scaling_cli.tables.sources import MAX_ROWS, Row, RowSource
 from scaling_cli.tables.where import as_number, parse_condition
+from scaling_laws.columns import RESULT_FEATURES, codes, varying_features
 from scaling_laws.forms import ExpressionForm, Form, LinearForm, TableForm, form_named
 from scaling_laws.points import FloatArray, Points
-from scaling_laws.records import RESULT_FEATURES, codes, varying_features
 
 POSITIVE = frozenset(("N", "D", "C", "loss"))
 _SHOWN = 40
@@ -33,6 +33,8 @@ class TableOptions:
     """Conditions that a row must meet."""
     drop_invalid: bool = False
     """Leave out rows with unusable cells instead of refusing them."""
+    also: tuple[str, ...] = ()
+    """Further forms that the points will be fitted by: their columns are read where the table has them."""
     parameters: str = "matmul"
     """What N counts, where the table knows several: matmul, blocks or total."""
 
@@ -99,7 +101,21 @@ def _mapping(header: Sequence[str], form: Form, options: TableOptions, *, name: 
     else:
         needed = ["N", "D", "loss"]
         further = [variable for variable in form.variables if variable not in {"N", "D"}]
+    further = [*further, *(name for name in _of_others(header, options) if name not in further)]
     return map_columns(header, options.columns, needed=needed, features=further, source=name)
+
+
+def _of_others(header: Sequence[str], options: TableOptions) -> list[str]:
+    """Return the columns of the table that further forms use."""
+    found: list[str] = []
+    for form in (form_named(name) for name in options.also):
+        names: Sequence[str] = ()
+        if isinstance(form, ExpressionForm):
+            _, names = _of_expression(form, header, options.columns)
+        elif isinstance(form, TableForm):
+            _, names = _of_table(form, header, options)
+        found += [name for name in names if name in options.columns or usual_column(name, header)]
+    return list(dict.fromkeys(found))
 
 
 def _of_expression(

@@ -6,8 +6,9 @@ from scaling_api.v1alpha1.laws import ParameterConvention
 from scaling_cli.errors import CommandError
 from scaling_cli.results import current_records, open_results
 from scaling_cli.tables.points import TableOptions, TablePoints
+from scaling_laws.columns import RESULT_FEATURES, varying_features
 from scaling_laws.forms import LinearForm, form_named
-from scaling_laws.records import RESULT_FEATURES, points_from_records, table_from_records, varying_features
+from scaling_laws.records import points_from_records, table_from_records
 
 
 def read_results(folder: Path, form: str, options: TableOptions) -> TablePoints:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling_laws.answers.surface import surface_draws, surface_of
+from scaling_laws.answers.surface import has_surface, surface_draws, surface_of
 from scaling_laws.answers.values import percentiles
+from scaling_laws.fit.predict import predict, predict_draws
 from scaling_laws.fit.quantiles import t_quantile
 from scaling_laws.law import Finding, FindingCode, Law, LawRefusedError
 from scaling_laws.points import FloatArray, Points, flops_column, select
@@ -127,7 +128,7 @@ def backtest(
         law = fit(seen)
     except LawRefusedError:
         return None
-    predicted = surface_of(law).loss(unseen.N, unseen.D)
+    predicted = _predicted(law, unseen)
     errors = np.abs(predicted / unseen.loss - 1.0)
     return Backtest(
         held_out=label,
@@ -184,20 +185,41 @@ def _holdouts(points: Points) -> Iterator[tuple[str, NDArray[np.bool_]]]:
             yield label, held
 
 
+def _predicted(law: Law, at: Points) -> FloatArray:
+    """Return what a law expects of the points, (n,)."""
+    if has_surface(law):
+        return surface_of(law).loss(at.N, at.D)
+    return predict(law, at.N, at.D, features=_numbers(at))
+
+
+def _predicted_draws(law: Law, at: Points) -> FloatArray | None:
+    """Return the same for each draw, (draws, n); None without draws."""
+    if law.draws is None or not len(law.draws):
+        return None
+    surfaces = surface_draws(law) if has_surface(law) else None
+    return predict_draws(law, at.N, at.D, features=_numbers(at)) if surfaces is None else surfaces.loss(at.N, at.D)
+
+
+def _numbers(points: Points) -> dict[str, FloatArray]:
+    """Return the features that are numbers."""
+    columns = {name: np.asarray(column) for name, column in points.features.items()}
+    return {name: column.astype(np.float64) for name, column in columns.items() if column.dtype.kind in "fiub"}
+
+
 def _covered(law: Law, predicted: FloatArray, at: Points, level: float) -> float | None:
     """Return the share of points inside their prediction intervals.
 
     On each side the interval of the law's mean (percentiles of its draws) and t times the residual standard deviation
     add as squares, in logs.
     """
-    draws = surface_draws(law)
+    draws = _predicted_draws(law, at)
     spare = law.points - len(law.coefficients)
     if draws is None or spare < 1:
         return None
     independent = law.points if law.clusters is None else law.clusters
     scatter = float(np.sum(law.residuals**2)) / spare
     noise = t_quantile(max(independent - 1, 1), 0.5 + level / 2) * np.sqrt(scatter)
-    limits = np.array([percentiles(column, level=level) for column in draws.loss(at.N, at.D).T])
+    limits = np.array([percentiles(column, level=level) for column in draws.T])
     with np.errstate(divide="ignore"):
         below, above = np.abs(np.log(limits / predicted[:, None])).T
     miss = np.log(at.loss / predicted)

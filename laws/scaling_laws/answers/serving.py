@@ -1,4 +1,4 @@
-"""The best model for a memory: which N, D and pipeline fit a number of stored bytes, given a training budget."""
+"""The best model to serve: which N, D and pipeline stay within a limit of bytes, FLOPs or time, for a budget."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +11,7 @@ from scaling_api.v1alpha1.trial import TrialKind, TrialRecord
 from scaling_laws.answers.backtest import Reach
 from scaling_laws.answers.flops import SIX_ND, FlopsPerToken
 from scaling_laws.answers.frontier import optimal_log_size, refused_answer
+from scaling_laws.answers.limits import BySize, Limit
 from scaling_laws.answers.surface import Surface, has_surface, no_surface, surface_draws, surface_of
 from scaling_laws.answers.values import FINDINGS_OF_AN_ANSWER, finding_statuses, interval
 from scaling_laws.law import Finding, FindingCode, Law
@@ -18,7 +19,6 @@ from scaling_laws.penalties import PipelineLaw, Sizes, penalty_at, penalty_draws
 from scaling_laws.points import FloatArray
 from scaling_laws.records import UNQUANTIZED_BITS, count_parameters, dense_records, has_result
 
-QUESTION = "servingMemory"
 SPAN = np.log(1e3)
 """The search reaches a factor of 1,000 to either side of the dense optimum, and never beyond the memory."""
 NODES = 61
@@ -35,26 +35,17 @@ class Served:
     """A pipeline as it would be served, known at some sizes and carried on in proportion beyond them."""
 
     pipeline: str
-    log_sizes: FloatArray
-    """log N of the sizes at which it was measured, increasing."""
-    log_bytes: FloatArray
-    """Log of the stored bytes at those sizes."""
+    stored_bytes: BySize
+    inference_flops: BySize
+    """Forward FLOPs a token."""
     compressible: FloatArray
     """M/N at those sizes."""
     law: PipelineLaw | None
     """Its penalty; None for the dense model."""
 
-    def largest_log_size(self, memory: float) -> float:
-        """Return log N of the largest model that fits."""
-        room = np.log(memory)
-        below, above = room - self.log_bytes[0], room - self.log_bytes[-1]
-        if below <= 0 or above >= 0:
-            return float(self.log_sizes[0] + below if below <= 0 else self.log_sizes[-1] + above)
-        return float(np.interp(room, self.log_bytes, self.log_sizes))
-
     def sizes(self, N: FloatArray, D: FloatArray) -> Sizes:
         """Return where the penalty is to be evaluated."""
-        return Sizes(N, D, N * np.interp(np.log(N), self.log_sizes, self.compressible))
+        return Sizes(N, D, N * np.interp(np.log(N), self.stored_bytes.log_sizes, self.compressible))
 
 
 def served_pipelines(
@@ -77,9 +68,9 @@ def served_pipelines(
     return tuple(entry for entry in served if entry is not None)
 
 
-def serving_memory(
+def best_within(
     law: Law,
-    memory: float,
+    limit: Limit,
     *,
     training_flops: float,
     served: Sequence[Served],
@@ -88,11 +79,11 @@ def serving_memory(
     reach: Reach | None = None,
     seed: int = 0,
 ) -> Answer:
-    """Return the N, D and pipeline of least expected loss whose stored bytes fit, trained with at most C FLOPs.
+    """Return the N, D and pipeline of least expected loss within a limit of serving, trained with at most C FLOPs.
 
     Args:
         law: of the dense models.
-        memory: limit of the stored bytes.
+        limit: of stored bytes, of FLOPs a token, or of the time of one.
         training_flops: budget C; the answer says how much of it to spend, since compression costs more the more
             tokens a parameter has seen.
         served: the candidates.
@@ -101,11 +92,11 @@ def serving_memory(
         reach: how far back-tests went.
         seed: of the normal draws.
     """
-    fitting = [(i, entry) for i, entry in enumerate(served) if entry.largest_log_size(memory) >= 0]
-    if reason := _obstacle(law, served, fitting, memory):
-        return refused_answer(law.form, QUESTION, memory, reason)
+    fitting = [(i, entry) for i, entry in enumerate(served) if limit.largest_log_size(entry) >= 0]
+    if reason := _obstacle(law, served, fitting, limit):
+        return refused_answer(law.form, limit.question, limit.at, reason)
     whole = _Search(surface_of(law), surface_draws(law), training_flops, flops, seed)
-    options = [_thrifty(whole, entry, memory).best(entry, memory, stream=i) for i, entry in fitting]
+    options = [_thrifty(whole, entry, limit).best(entry, limit, stream=i) for i, entry in fitting]
     best = min(options, key=lambda option: option.loss)
     N, D = best.N, best.training_flops / float(flops(np.asarray(best.N)))
     findings = [
@@ -118,11 +109,11 @@ def serving_memory(
     ratios = None if sizes is None or tokens is None else tokens / sizes
     return Answer(
         law=law.form,
-        question=QUESTION,
-        at=float(memory),
+        question=limit.question,
+        at=float(limit.at),
         training_flops=best.training_flops,
         pipeline=best.served.pipeline,
-        parameters=interval(N, sizes, level=level),  # the memory cuts these short: plain percentiles
+        parameters=interval(N, sizes, level=level),  # the limit cuts these short: plain percentiles
         tokens=interval(D, tokens, level=level),
         tokens_per_parameter=interval(D / N, ratios, level=level),
         loss=interval(best.loss, best.loss_draws, level=level),
@@ -130,13 +121,13 @@ def serving_memory(
     )
 
 
-def _obstacle(law: Law, served: Sequence[Served], fitting: Sequence[tuple[int, Served]], memory: float) -> str | None:
+def _obstacle(law: Law, served: Sequence[Served], fitting: Sequence[tuple[int, Served]], limit: Limit) -> str | None:
     """Return why there can be no answer."""
     if not has_surface(law):
         return no_surface(law)
     if not served:
         return "No stored bytes were measured: nothing tells what fits."
-    return None if fitting else f"Not even a model of one parameter fits {memory:.4g} bytes."
+    return None if fitting else f"Not even a model of one parameter stays within {limit}."
 
 
 @dataclass(frozen=True)
@@ -164,9 +155,9 @@ class _Search:
     flops: FlopsPerToken
     seed: int
 
-    def best(self, served: Served, memory: float, *, stream: int) -> _Option:
+    def best(self, served: Served, limit: Limit, *, stream: int) -> _Option:
         """Return the best size of one pipeline; `stream` keeps the pipelines' draws apart."""
-        largest = served.largest_log_size(memory)
+        largest = limit.largest_log_size(served)
         low, high = self._bracket(self.surface, largest)
         log_N, loss = _least(lambda x: self._loss(served, x), low[None], high[None])
         if self.draws is None:
@@ -199,7 +190,7 @@ class _Search:
         return N, self.training_flops / self.flops(N)
 
 
-def _thrifty(whole: _Search, served: Served, memory: float) -> _Search:
+def _thrifty(whole: _Search, served: Served, limit: Limit) -> _Search:
     """Return the search that spends the best share of the budget: all, a half, a quarter and so on.
 
     A dense model always gains from more tokens; a penalty may grow faster than the dense loss falls.
@@ -207,7 +198,7 @@ def _thrifty(whole: _Search, served: Served, memory: float) -> _Search:
     if served.law is None:
         return whole
     shares = [replace(whole, training_flops=whole.training_flops / 2**k, draws=None) for k in range(HALVINGS)]
-    best = min(shares, key=lambda search: search.best(served, memory, stream=0).loss)
+    best = min(shares, key=lambda search: search.best(served, limit, stream=0).loss)
     return replace(best, draws=whole.draws)
 
 
@@ -227,16 +218,30 @@ def _least(
 def _served(
     pipeline: str, records: Sequence[TrialRecord], law: PipelineLaw | None, convention: ParameterConvention
 ) -> Served | None:
-    """Return the pipeline's bytes and compressible share by size; None where no size was measured."""
-    known = [(r, size) for r in records if (size := _stored_bytes(r)) is not None]
+    """Return the pipeline's bytes, FLOPs and compressible share by size; None where no size was measured."""
+    known = [(r, size, flops) for r in records if (size := _stored_bytes(r)) and (flops := _inference_flops(r))]
     if not known:
         return None
-    N = np.array([count_parameters(r.spec.parameters, convention) for r, _ in known], dtype=np.float64)
-    log_bytes = np.log([size for _, size in known])
-    share = np.array([r.spec.parameters.blocks for r, _ in known]) / N
+    N = np.array([count_parameters(r.spec.parameters, convention) for r, _, _ in known], dtype=np.float64)
+    share = np.array([r.spec.parameters.blocks for r, _, _ in known]) / N
+    costs = (np.log([size for _, size, _ in known]), np.log([flops for _, _, flops in known]))
     levels = np.unique(N)
-    means = np.array([[log_bytes[level == N].mean(), share[level == N].mean()] for level in levels])
-    return Served(pipeline, np.log(levels), np.maximum.accumulate(means[:, 0]), means[:, 1], law)
+    log_bytes, log_flops, compressible = (
+        np.array([column[level == N].mean() for level in levels]) for column in (*costs, share)
+    )
+    return Served(
+        pipeline,
+        BySize(np.log(levels), np.maximum.accumulate(log_bytes)),
+        BySize(np.log(levels), np.maximum.accumulate(log_flops)),
+        compressible,
+        law,
+    )
+
+
+def _inference_flops(record: TrialRecord) -> float:
+    """Return the measured forward FLOPs a token, else twice the weights that are not zero."""
+    metrics, counts = record.status.metrics, record.spec.parameters
+    return metrics.inference_flops or 2.0 * (metrics.nonzero_parameters or counts.matmul)
 
 
 def _stored_bytes(record: TrialRecord) -> float | None:

@@ -30,6 +30,8 @@ class Prediction:
     """The objective's term of each point, without its weight, (n,)."""
     folds: NDArray[np.int64]
     """(n,)"""
+    residuals: FloatArray
+    """(n,)"""
 
     @property
     def mean(self) -> float:
@@ -77,4 +79,4 @@ def cross_validate(optimum: FittedCurve, folds: NDArray[np.int64]) -> Prediction
         ).parameters
         residuals = problem.forward(refits, optimum.weights).residuals[folds, np.arange(len(folds))]
         cost = problem.rho.cost(residuals)
-    return Prediction(np.where(np.isfinite(cost), cost, np.inf), folds)
+    return Prediction(np.where(np.isfinite(cost), cost, np.inf), folds, residuals)

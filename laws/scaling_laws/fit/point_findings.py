@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from scaling_laws.fit.curve import FittedCurve
 from scaling_laws.fit.optimise import minimise
-from scaling_laws.fit.quantiles import normal_cdf, normal_quantile
+from scaling_laws.fit.quantiles import normal_cdf
 from scaling_laws.law import Finding, FindingCode
 from scaling_laws.points import FloatArray, Points
 
@@ -16,6 +16,8 @@ FAR = 6.0
 """Robust standard deviations beyond which a residual is an outlier's."""
 MOST_SUSPECTS = 0.1
 """Share of the points that may be outliers; beyond it the form is wrong, not the points."""
+MOST_POINTS = 5000
+"""No single point moves the law of a larger table."""
 SINGLES = 8
 """Points whose influence is worked out one by one, those that move the law most to first order."""
 INFLUENTIAL = 1.0
@@ -63,8 +65,9 @@ def _suspects(optimum: FittedCurve, residuals: FloatArray, centre: float, scale:
     far = np.flatnonzero((np.abs(residuals - centre) > FAR * scale) & (optimum.weights > 0))
     if 0 < len(far) <= MOST_SUSPECTS * len(residuals):
         yield far
-    for row in _most_influential(optimum, residuals):
-        yield np.array([row])
+    if len(residuals) <= MOST_POINTS:
+        for row in _most_influential(optimum, residuals):
+            yield np.array([row])
 
 
 def _without(optimum: FittedCurve, rows: NDArray[np.int64]) -> _Without | None:
@@ -135,7 +138,7 @@ def correlated_points(points: Points, residuals: FloatArray) -> Iterator[Finding
     pairs = int(same.sum())
     if pairs < FEWEST_PAIRS:
         return
-    scores = _normal_scores(residuals)[order]
+    scores = _scores(residuals)[order]
     agreement = float(np.mean(scores[:-1][same] * scores[1:][same]) / np.mean(scores**2))
     if agreement <= 0 or 1 - normal_cdf(agreement * np.sqrt(pairs)) > AGREEMENT_P:
         return
@@ -147,11 +150,10 @@ def correlated_points(points: Points, residuals: FloatArray) -> Iterator[Finding
     yield Finding(FindingCode.CORRELATED_POINTS, message)
 
 
-def _normal_scores(values: FloatArray) -> FloatArray:
-    """Return the values' ranks as quantiles of the normal distribution, so that no outlier decides."""
-    ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable")
-    table = np.array([normal_quantile((i + 0.5) / len(values)) for i in range(len(values))])
-    return np.asarray(table[ranks], dtype=np.float64)
+def _scores(values: FloatArray) -> FloatArray:
+    """Return the values' ranks about their mean, so that no outlier decides."""
+    ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable").astype(np.float64)
+    return np.asarray(ranks - ranks.mean(), dtype=np.float64)
 
 
 def overflow(names: tuple[str, ...], values: FloatArray) -> Iterator[Finding]:

@@ -153,7 +153,8 @@ def hybrid_points(truth, interaction):
                 points.append(
                     PipelinePoint(
                         trial=name, pipeline=name, treatment="clean", seed=0, N=N, D=extra * D, cluster=cluster,
-                        loss=2.0, control_loss=2.0 - penalty, penalty=penalty, stored_bytes=np.nan, effective_bits=np.nan,
+                        loss=2.0, control_loss=2.0 - penalty, penalty=penalty, stored_bytes=np.nan,
+                        effective_bits=np.nan,
                         inference_flops=np.nan, compressible=0.9 * N,
                     )
                 )  # fmt: skip

@@ -131,7 +131,7 @@ def test_a_refused_law_ends_with_four_and_was_announced(scaling: Scaling, script
         (
             "form: Chinchilla",
             "form: Chinchilla, features: [C]",
-            "spec.laws[0].features: features are for the form Linear",
+            "spec.laws[0].features: features are for the forms Linear",
         ),
         ("seeds: 2", "compute: [{strategy: FSDP}]", "spec.sweep.compute[0].strategy: FSDP shares a model among"),
         ("seeds: 2", "limits: {tokensPerParameter: {min: 9999}}", "spec.sweep: the sweep is empty"),

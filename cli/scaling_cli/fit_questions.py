@@ -1,0 +1,98 @@
+"""What `scaling fit` is asked beyond the law itself: comparisons, predictions, attributions, trials to add."""
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from scaling_cli.errors import CommandError
+from scaling_cli.models import parse_change, parse_model
+
+if TYPE_CHECKING:
+    from scaling_cli.fitting import FitReport, FitRequest
+    from scaling_laws.answers.attribution import Attribution
+    from scaling_laws.answers.compare import Compared
+    from scaling_laws.answers.next_trials import NextTrials
+    from scaling_laws.fit.options import IntervalOptions
+
+
+def asks_more(request: "FitRequest") -> bool:
+    """Whether anything beyond the law and its frontier is asked."""
+    return bool(request.compare or request.predict or request.attribute or request.next_flops is not None)
+
+
+def with_questions(report: "FitReport", request: "FitRequest", intervals: "IntervalOptions") -> "FitReport":
+    """Return the report with the answers.
+
+    Raises:
+        CommandError: a question is not readable.
+        ValueError: the law cannot answer it.
+    """
+    from scaling_laws.answers.attribution import attribute
+    from scaling_laws.answers.corners import expected
+    from scaling_laws.answers.prediction import predicted
+
+    law, points = report.law, report.table.points
+    changes = [parse_change(text) for text in request.attribute]
+    return replace(
+        report,
+        compared=_compared(report, request) if request.compare else (),
+        predictions=tuple(
+            predicted(law, parse_model(text, "--predict"), level=request.level) for text in request.predict
+        ),
+        attributions=tuple(
+            attribute(expected(law), start, end, points=points, level=request.level) for start, end in changes
+        ),
+        next_trials=None if request.next_flops is None else _next(report, request.next_flops, request.level),
+    )
+
+
+def _compared(report: "FitReport", request: "FitRequest") -> "tuple[Compared, ...]":
+    from scaling_laws.answers.compare import compare_forms
+    from scaling_laws.fit.options import Objective
+
+    objective = None if request.loss is None else Objective(request.loss, request.delta)  # type: ignore[arg-type]
+    forms = tuple(dict.fromkeys((request.form, *request.compare)))
+    return compare_forms(report.table.points, forms, objective=objective)
+
+
+def _next(report: "FitReport", flops: float, level: float) -> "NextTrials":
+    from scaling_laws.answers.flops import flops_per_token
+    from scaling_laws.answers.next_trials import next_trials
+
+    if not 0 < flops < float("inf"):
+        raise CommandError(f"--next-flops: expected a positive number such as 1e21, found {flops:g}.")
+    points = report.table.points
+    return next_trials(report.law, points, flops, flops=flops_per_token(points), level=level)
+
+
+def questions_as_json(report: "FitReport") -> dict[str, Any]:
+    """Return the answers as JSON values; those that were not asked for are left out."""
+    out: dict[str, Any] = {}
+    if report.compared:
+        out["comparison"] = [_compared_json(entry) for entry in report.compared]
+    if report.predictions:
+        out["predictions"] = [asdict(prediction) for prediction in report.predictions]
+    if report.attributions:
+        out["attributions"] = [_attribution_json(attribution) for attribution in report.attributions]
+    if report.next_trials is not None:
+        out["nextTrials"] = {**asdict(report.next_trials), "flops": report.next_trials.flops}
+    return out
+
+
+def _compared_json(entry: "Compared") -> dict[str, Any]:
+    law = entry.law
+    return {
+        "form": entry.form,
+        "refused": None if entry.refused is None else entry.refused.message,
+        "coefficients": {} if law is None else {c.name: c.value for c in law.coefficients},
+        "r2": None if law is None else law.goodness.get("r2"),
+        **{name: entry.criteria.get(name) for name in ("aic", "aicc", "bic")},
+        "crossValidatedError": entry.cross_validated_error,
+        "exponents": entry.exponents,
+        "backtests": [asdict(test) for test in entry.backtests],
+        "findings": [] if law is None else [str(finding.code) for finding in law.findings],
+    }
+
+
+def _attribution_json(attribution: "Attribution") -> dict[str, Any]:
+    findings = [{"code": str(f.code), "message": f.message} for f in attribution.findings]
+    return {**asdict(attribution), "findings": findings}
