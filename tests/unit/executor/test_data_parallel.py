@@ -55,6 +55,7 @@ def test_three_workers_that_share_a_batch_unevenly_have_the_loss_of_one(
     assert_same_losses(trained(tmp_path, 3), alone)
 
 
+@pytest.mark.slow
 def test_two_workers_resume_to_the_same_bits(tmp_path: Path, alone: list[TrialStatus]) -> None:
     whole = trained(tmp_path / "whole", 2)
     assert_same_losses(whole, alone)

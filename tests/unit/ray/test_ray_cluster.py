@@ -1,5 +1,7 @@
 """Trials on the nodes of a cluster: pools, nodes that are lost, accelerators that are not there."""
 
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,10 +37,12 @@ def nodes() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("PYTHONPATH", module_paths())  # what an image has installed
-        cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-        cluster.add_node(num_cpus=2, resources={"pool-cores": 2})
+        folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # its sockets' names must be short
+        cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "temp_dir": folder})
+        cluster.add_node(num_cpus=2, resources={"pool-cores": 2}, temp_dir=folder)
         yield cluster
         cluster.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
