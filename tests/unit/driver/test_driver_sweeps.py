@@ -109,7 +109,7 @@ def test_an_impossible_plan_is_refused_whole(driving: Make) -> None:
 
 
 def test_failures_are_rows_and_too_many_stop_the_experiment(driving: Make) -> None:
-    driver = driving().started()
+    driver = driving(lanes=1).started()
     trials = [trial(f"t{i}") for i in range(6)]
     execution = Execution(retries=Retries(application=1), max_failed_trials=1)
     failing = plan(trials, "fault=raise", execution=execution)
@@ -118,7 +118,8 @@ def test_failures_are_rows_and_too_many_stop_the_experiment(driving: Make) -> No
     assert state.stopped is not None
     assert state.stopped.reason == "TooManyFailedTrials"
     assert states(driver)["Failed"] == 2
-    seen = [row.record.status.state.value for row in driver.client.rows() if row.record.spec.id == trials[0].id]
+    failed = next(id_ for id_, record in driver.client.records().items() if record.status.state is TrialState.FAILED)
+    seen = [row.record.status.state.value for row in driver.client.rows() if row.record.spec.id == failed]
     assert seen[:4] == ["Running", "Pending", "Running", "Failed"]
     lenient = plan(trials, execution=Execution(max_failed_trials=5), revision=2)
     driver.client.put(lenient)
