@@ -35,10 +35,12 @@ class PoolSlots:
 
     @property
     def request(self) -> dict[str, float]:
-        """What a lane asks Ray for. Ray calls GPUs of every make GPU, and knows TPUs."""
-        kind = (self.accelerator or "cpu").rpartition("/")[2].lower()
-        unit = next((unit for unit in ("CPU", "GPU", "TPU") if unit.lower() in kind), None)
-        return {self.resource: 1.0, **({unit: 1.0} if unit else {})}
+        """What a lane asks Ray for. GPUs of every make are GPU to Ray; the devices of other accelerators are a lane's
+        by its slot alone.
+        """
+        if self.accelerator is None:
+            return {self.resource: 1.0, "CPU": 1.0}
+        return {self.resource: 1.0, "GPU": 1.0} if self.accelerator.endswith("gpu") else {self.resource: 1.0}
 
 
 def pool_slots(pool: Pool) -> PoolSlots:
