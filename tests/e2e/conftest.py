@@ -128,7 +128,6 @@ def kueue(site: Site) -> None:
         },
     }
     apply(site.server, flavor, queue)
-    site.install(kueue={"enabled": True})
 
 
 @pytest.fixture

@@ -99,6 +99,7 @@ def machine_values() -> Values:
             "trainer": trainer,
             "pods": {"volumes": volumes, "volumeMounts": mounts, "env": machine_volume.env()},
             "cpuFallback": True,
+            "kueue": {"enabled": True},  # it is installed where a test asks for it; others do not notice
             **machine_resources(os.cpu_count() or 2),
         },
     }  # fmt: skip

@@ -1,6 +1,10 @@
 """etcd, kube-apiserver, kube-controller-manager and kube-scheduler."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 from throwaway.components import Components
+from throwaway.pki import FRONT_PROXY
 from throwaway.ports import free_port
 from throwaway.state import NODE_IP, SERVICE_CIDR
 
@@ -40,7 +44,16 @@ def start_api_server(components: Components, etcd: str, port: int, *, on_all_add
         "--kubelet-certificate-authority", pki / "ca.crt",
         "--kubelet-client-certificate", pki / "admin.crt", "--kubelet-client-key", pki / "admin.key",
         "--kubelet-preferred-address-types", "InternalIP",
+        *aggregation_flags(pki),
     )  # fmt: skip
+
+
+def aggregation_flags(pki: Path) -> Iterator[object]:
+    """Yield what extension API servers need: one that cannot be reached keeps every namespace from being deleted."""
+    yield from ("--proxy-client-cert-file", pki / "front-proxy.crt", "--proxy-client-key-file", pki / "front-proxy.key")
+    yield from ("--requestheader-client-ca-file", pki / "ca.crt", "--requestheader-allowed-names", FRONT_PROXY)
+    yield from ("--requestheader-username-headers", "X-Remote-User", "--requestheader-group-headers", "X-Remote-Group")
+    yield from ("--requestheader-extra-headers-prefix", "X-Remote-Extra-")
 
 
 def start_controllers(components: Components) -> None:

@@ -1,4 +1,4 @@
-"""One CA, one serving certificate, one administrator's certificate, one service account key; and the kubeconfig."""
+"""One CA, its certificates, one service account key; and the kubeconfig."""
 
 import base64
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Final
 from throwaway.processes import run
 from throwaway.state import API_SERVICE_IP, NODE_IP, NODE_NAME, State, write_json
 
+FRONT_PROXY: Final = "front-proxy"
 OPENSSL: Final = f"""\
 [req]
 distinguished_name = dn
@@ -34,6 +35,8 @@ def make_pki(pki: Path) -> None:
     certificate(pki, "server", f"/CN={NODE_NAME}", *signed)
     # system:masters passes every authorization check. All components use it: what runs on the cluster is tested.
     certificate(pki, "admin", "/O=system:masters/CN=admin", *signed)
+    # By which the API server tells an extension server, such as Kueue's, for whom it asks.
+    certificate(pki, "front-proxy", f"/CN={FRONT_PROXY}", *signed)
     run("openssl", "genrsa", "-out", pki / "service-account.key", "2048")
 
 
