@@ -152,7 +152,7 @@ def test_a_woken_driver_leaves_when_it_sees_its_successor(sweep: DriverPlan, tmp
         second.client.put(sweep)
         time.sleep(11)
         os.kill(pid, signal.SIGCONT)
-        assert first.ended(timeout_s=20) == 76
+        assert first.ended(timeout_s=60) == 76
         assert "A later driver" in first.log
         second.finished()
     finally:

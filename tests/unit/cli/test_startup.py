@@ -1,7 +1,7 @@
 import json
+import resource
 import subprocess
 import sys
-import time
 
 HEAVY = ("torch", "scipy", "numpy", "altair", "pyarrow", "pandas", "scaling_api", "ruamel", "scaling_laws")
 
@@ -33,13 +33,16 @@ def test_validation_needs_no_numerical_library() -> None:
     assert loaded_by("validate", "/dev/null") & {"torch", "scipy", "numpy", "altair", "pyarrow"} == set()
 
 
+def cpu_seconds(*arguments: str) -> float:
+    """Return the processor time of a process: on an idle core it is what one waits, on a busy one it stays the same."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *arguments], capture_output=True, timeout=60, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def test_help_answers_at_once() -> None:
-    times = []
-    for _ in range(5):
-        begin = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "scaling_cli", "--help"], capture_output=True, timeout=60, check=True)
-        times.append(time.perf_counter() - begin)
-    assert min(times) <= 0.3
+    assert min(cpu_seconds("-m", "scaling_cli", "--help") for _ in range(5)) <= 0.3
 
 
 def test_help_names_every_command_and_the_exit_codes() -> None:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -139,17 +138,16 @@ def test_the_journal_has_a_start_and_an_end_of_every_attempt(tmp_path: Path) -> 
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_polite_signal_ends_the_run_promptly_and_the_next_goes_on(tmp_path: Path, name: signal.Signals) -> None:
     def stop(event: Event) -> None:
-        if isinstance(event, TrialProgress) and event.step >= 4 and not interrupted_at:
-            interrupted_at.append(time.monotonic())
+        if isinstance(event, TrialProgress) and event.step >= 4 and not interrupted:
+            interrupted.append(event.trial.id)
             os.kill(os.getpid(), name)
 
-    interrupted_at: list[float] = []
-    trials = [trial("a", steps=20), trial("b", steps=20), trial("c", "a")]
+    interrupted: list[str] = []
+    trials = [trial("a", steps=40), trial("b", steps=40), trial("c", "a")]
     before = signal.getsignal(signal.SIGINT)
     outcome = Run(tmp_path, trials, "pause=0.1 every=1", on_event=stop)()
-    assert time.monotonic() - interrupted_at[0] < 2
     assert outcome.interrupted
-    assert outcome.records == {}
+    assert outcome.records == {}, "it waited for a trial's end"
     assert signal.getsignal(signal.SIGINT) == before
     ended = [row.record for row in read_journal(tmp_path / "journal").rows if isinstance(row, AttemptEnded)]
     assert {(r.spec.id, r.status.state) for r in ended} == {
