@@ -12,7 +12,7 @@ from scaling_cli.__main__ import app
 
 
 def scaling(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return CliRunner(env={"COLUMNS": "120"}).invoke(app, [str(argument) for argument in arguments])
 
 
 def asked(*arguments: object) -> dict:
