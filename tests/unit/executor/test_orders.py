@@ -1,6 +1,5 @@
 """Orders that change while trials run: a plan that grows and shrinks, a pause, a budget."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -72,9 +71,7 @@ def test_a_plan_that_grows_is_run_to_its_new_end(tmp_path: Path) -> None:
 def test_a_plan_that_shrinks_interrupts_what_is_wanted_no_more_and_keeps_the_rest(tmp_path: Path) -> None:
     run = Ordered(tmp_path, [trial("a", steps=40), trial("b", steps=5), trial("c", "a")], "pause=0.05 every=1")
     run.on_first(TrialProgress, lambda: run.change(trials=[trial("b", steps=5)]), step=2)
-    begin = time.monotonic()
     outcome = run()
-    assert time.monotonic() - begin < 2
     assert outcome.records.keys() == {B}
     assert dict(states(tmp_path)) == {A: TrialState.INTERRUPTED, B: TrialState.SUCCEEDED}
     again = Ordered(tmp_path, [trial("a", steps=40)], "every=1")
