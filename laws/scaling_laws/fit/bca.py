@@ -33,8 +33,9 @@ def _limits(ordered: FloatArray, value: float, left_out: FloatArray, level: floa
     below = float(np.sum(ordered < value) + 0.5 * np.sum(ordered == value)) / count
     bias = normal_quantile(min(max(below, 0.5 / count), 1 - 0.5 / count))
     spread = left_out.mean() - left_out
-    squares = float(np.sum(spread**2))
-    acceleration = float(np.sum(spread**3)) / (6 * squares**1.5) if squares > 0 and np.isfinite(squares) else 0.0
+    largest = float(np.abs(spread).max(initial=0.0))
+    shape = spread / largest if 0 < largest < np.inf else np.zeros(len(spread))
+    acceleration = float(np.sum(shape**3)) / (6 * max(float(np.sum(shape**2)), 1e-12) ** 1.5)
     tails = [_moved(normal_quantile(tail), bias, acceleration) for tail in (0.5 - level / 2, 0.5 + level / 2)]
     low, high = np.quantile(ordered, [min(max(tail, 0.0), 1.0) for tail in tails], method="weibull")
     return float(low), float(high)

@@ -14,7 +14,7 @@ from scaling_laws.fit.linear import fit_linear
 from scaling_laws.fit.log_sum_exp import fit_log_sum_exp
 from scaling_laws.fit.options import IntervalOptions, Objective
 from scaling_laws.forms import ExpressionForm, Form, LinearForm, LogSumExpForm, TableForm, form_named
-from scaling_laws.law import Law
+from scaling_laws.law import Finding, FindingCode, Law, LawRefusedError
 from scaling_laws.points import Points
 
 DEFAULT_INTERVALS = IntervalOptions()
@@ -54,7 +54,30 @@ def fit_law(
     """
     declared = form_named(form) if isinstance(form, str) else form
     check_points(points)
-    named, known = tuple(features), _checked(fixed)
+    # Searches leave the range of floating-point numbers on the way; such steps are refused, without a warning.
+    with np.errstate(all="ignore"):
+        try:
+            return _fit(points, declared, objective, intervals, tuple(features), _checked(fixed), factors)
+        except np.linalg.LinAlgError:
+            raise LawRefusedError(Finding(FindingCode.NOT_CONVERGED, _beyond_numbers(declared))) from None
+
+
+def _beyond_numbers(form: Form) -> str:
+    return (
+        f"{form.name} leads to numbers on these points that no computer can tell apart or hold; check the columns and "
+        "their units, or leave out points of another regime."
+    )
+
+
+def _fit(
+    points: Points,
+    declared: Form,
+    objective: Objective | None,
+    intervals: IntervalOptions,
+    named: tuple[str, ...],
+    known: Mapping[str, float],
+    factors: Mapping[str, Sequence[str]],
+) -> Law:
     if isinstance(declared, LinearForm):
         if known:
             raise ValueError("Linear fits all of its coefficients; leave out the feature of one that is known.")

@@ -24,8 +24,11 @@ SHAPES = (1.0, 200.0)
 USUAL_SHAPE = 4.0
 """Degrees of freedom of tables that are too small to tell."""
 ENOUGH_FOR_SHAPE = 30
-ROUNDS = 200
-SEARCHES = 4
+ROUNDS = 40
+REFIT_STEPS = 40
+"""Of the parameters, before the density is looked at again."""
+NEWTON_STEPS = 100
+SEARCHES = 3
 UNCHANGED = 1e-9
 SMALLEST_SCALE = 1e-9
 """Scale at which points count as exact: there is no noise to take the measure of."""
@@ -72,7 +75,8 @@ def _followed(objective: Objective, start: FittedCurve) -> tuple[Objective, floa
         if cost >= reached - UNCHANGED * (1 + abs(cost)):
             break
         best, reached = now, cost
-        p = minimise(problem.with_rho(student_rho(now, unit)), p[None], weights=weights, newton=True).parameters[0]
+        curve = problem.with_rho(student_rho(now, unit))
+        p = minimise(curve, p[None], weights=weights, newton=True, steps=REFIT_STEPS).parameters[0]
     return best, reached
 
 
@@ -110,7 +114,7 @@ def _with_scale(objective: Objective, residuals: FloatArray, weights: FloatArray
         return replace(objective, shape=shape)
     squares, share = residuals**2, weights / weights.sum()
     log_square = log(max(float(share @ squares), SMALLEST_SCALE**2))
-    for _ in range(ROUNDS):
+    for _ in range(NEWTON_STEPS):
         inner = shape * np.exp(log_square)
         parts = (shape + 1) * squares / (inner + squares)
         slope = float(share @ (parts * inner / (inner + squares)))

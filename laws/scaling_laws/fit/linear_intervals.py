@@ -68,10 +68,15 @@ def _choose(members: NDArray[np.int64] | None, options: IntervalOptions, *, is_l
 
 
 def _errors(squares: LeastSquares, members: NDArray[np.int64] | None) -> dict[str, FloatArray]:
-    out = {"least_squares": np.sqrt(np.diag(squares.covariance)), "hc3": np.sqrt(np.diag(squares.hc3))}
+    out = {"least_squares": _roots(squares.covariance), "hc3": _roots(squares.hc3)}
     if members is not None:
-        out["cr3"] = np.sqrt(np.diag(squares.cr3(blocks_of(members))))
+        out["cr3"] = _roots(squares.cr3(blocks_of(members)))
     return out
+
+
+def _roots(covariance: FloatArray) -> FloatArray:
+    """Return standard errors; rounding may leave a variance of zero below it."""
+    return np.asarray(np.sqrt(np.maximum(np.diag(covariance), 0.0)), dtype=np.float64)
 
 
 def _basis(

@@ -101,7 +101,7 @@ def _most_influential(optimum: FittedCurve, residuals: FloatArray) -> NDArray[np
     jacobian = model.interval_jacobian(at)[0]
     size = np.linalg.norm(jacobian, axis=1)
     rooted = jacobian[size > 0] / size[size > 0, None] * np.sqrt(optimum.weights)
-    if not np.isfinite(rooted).all():
+    if not len(rooted) or not np.isfinite(rooted).all():
         return np.zeros(0, dtype=np.int64)
     left, singular, _ = np.linalg.svd(rooted.T, full_matrices=False)
     left = left[:, singular > 1e-9 * singular[0]]

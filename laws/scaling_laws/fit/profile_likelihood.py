@@ -15,8 +15,10 @@ from scaling_laws.fit.problem import StudentRho
 from scaling_laws.fit.quantiles import chi_square_quantile
 from scaling_laws.points import FloatArray
 
-NEWTON_STEPS = 60
-HALVINGS = 40
+NEWTON_STEPS = 25
+MOST_FITS = 20
+CLOSE = 1e-7
+"""Relative accuracy of a limit."""
 FURTHEST = 64.0
 """Standard errors within which a limit is looked for; further out the interval is open."""
 UNCHANGED = 1e-12
@@ -68,7 +70,7 @@ def _normal(optimum: FittedCurve, parameter: int) -> FloatArray:
 def _direction(optimum: FittedCurve, normal: FloatArray, known: Covariances, parameter: int) -> FloatArray:
     """Return how all parameters move when the held one grows by one: to first order, along the covariance."""
     model = optimum.model
-    back = np.linalg.inv(model.interval_shifts(np.diag(1 / model.interval_units(optimum.p))).T)
+    back = np.linalg.pinv(np.nan_to_num(model.interval_shifts(np.diag(1 / model.interval_units(optimum.p))).T))
     column = np.nan_to_num(known.hessian[:, parameter])
     move = back @ column
     length = float(normal @ move)
@@ -76,22 +78,35 @@ def _direction(optimum: FittedCurve, normal: FloatArray, known: Covariances, par
 
 
 def _reach(held: _Held, target: float, unit: float, side: float) -> float:
-    """Return how far the parameter may move to one side, by doubling and halving; NaN where it may move freely."""
-    low, high, p = 0.0, unit, held.optimum.p
+    """Return how far the parameter may move to one side; NaN where it may move freely, or too slowly to tell.
+
+    The root of the likelihood ratio is nearly a line, so that false position (Illinois) takes few fits.
+    """
+    goal, p = float(np.sqrt(target)), held.optimum.p
+    low, below, high = 0.0, -goal, 1.0
     while True:
-        p, ratio = _fit_held(held, side * high, p)
-        if ratio >= target:
+        p, above = _excess(held, side * high * unit, p, goal)
+        if above >= 0:
             break
-        low, high = high, 2 * high
-        if high > FURTHEST * unit:
+        low, below, high = high, above, 2 * high
+        if high > FURTHEST:
             return np.nan
-    for _ in range(HALVINGS):
-        middle = 0.5 * (low + high)
-        q, ratio = _fit_held(held, side * middle, p)
-        low, high, p = (middle, high, p) if ratio < target else (low, middle, q)
-        if high - low <= 1e-6 * high:
-            break
-    return 0.5 * (low + high)
+    for _ in range(MOST_FITS):
+        middle = low - below * (high - low) / (above - below)
+        p, value = _excess(held, side * middle * unit, p, goal)
+        if abs(value) <= CLOSE * goal or high - low <= CLOSE * high:
+            return middle * unit
+        if value < 0:
+            low, below, above = middle, value, 0.5 * above
+        else:
+            high, above, below = middle, value, 0.5 * below
+    return 0.5 * (low + high) * unit
+
+
+def _excess(held: _Held, shift: float, near: FloatArray, goal: float) -> tuple[FloatArray, float]:
+    """Return the best parameters at a shift, and the root of the likelihood ratio beyond the goal."""
+    p, ratio = _fit_held(held, shift, near)
+    return p, float(np.sqrt(max(ratio, 0.0))) - goal if np.isfinite(ratio) else FURTHEST
 
 
 def _fit_held(held: _Held, shift: float, near: FloatArray) -> tuple[FloatArray, float]:
@@ -134,6 +149,8 @@ def _held_step(optimum: FittedCurve, p: FloatArray, normal: FloatArray, goal: fl
     border = np.where(stuck, 0.0, normal)
     system[:size, size] = system[size, :size] = border
     right = np.append(np.where(stuck, 0.0, -gradient), goal - float(normal @ p))
+    if not (np.isfinite(system).all() and np.isfinite(right).all()):
+        return np.zeros(size)
     return np.asarray(np.linalg.lstsq(system, right)[0][:size], dtype=np.float64)
 
 

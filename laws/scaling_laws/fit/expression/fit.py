@@ -8,6 +8,7 @@ from scaling_laws.fit.checks import too_few_points
 from scaling_laws.fit.expression.errors import interval_scale_errors
 from scaling_laws.fit.expression.findings import expression_findings
 from scaling_laws.fit.expression.optimum import ExpressionOptimum, find_expression_optimum
+from scaling_laws.fit.features import column_names
 from scaling_laws.fit.interval_values import Intervals
 from scaling_laws.fit.intervals import choose_method, make_intervals
 from scaling_laws.fit.likelihood import criteria, refuse_without_likelihood, reported_objective
@@ -21,7 +22,16 @@ from scaling_laws.points import FloatArray, Points
 
 def fit_expression(points: Points, form: ExpressionForm, *, objective: Objective, intervals: IntervalOptions) -> Law:
     """Return the form's best optimum on the points, with intervals, certificate and findings."""
+    _refuse_hopeless(form, points)
     return expression_law(find_expression_optimum(form, points, objective=objective), points, intervals=intervals)
+
+
+def _refuse_hopeless(form: ExpressionForm, points: Points) -> None:
+    """Refuse fewer points than coefficients before they are searched for in vain."""
+    columns = frozenset((*column_names(points), "loss"))
+    fitted = [name for name in form.split_names(columns)[1] if name not in form.fixed]
+    if 0 < len(points) <= len(fitted) and set(form.variables) <= columns:
+        raise LawRefusedError(too_few_points(form.name, len(points), len(fitted)))
 
 
 def expression_law(optimum: ExpressionOptimum, points: Points, *, intervals: IntervalOptions) -> Law:

@@ -21,6 +21,8 @@ SEARCH_STEPS = 120
 """Steps of each start; the best go on where they have not settled."""
 STRAGGLERS = 4
 FURTHER_STEPS = 2000
+"""Of those that go on, with up to nine coefficients; each step of more costs more, and they get fewer."""
+MANY_COEFFICIENTS = 9
 MANY_POINTS = 20_000
 BEST_ENDS = 4
 RELATIVE_STARTS = 8
@@ -180,7 +182,8 @@ def _finish_stragglers(model: ExpressionModel, optima: Optima, weights: FloatArr
     order = np.argsort(optima.objective, kind="stable")[:STRAGGLERS]
     rows = order[~optima.settled[order]]
     if len(rows):
-        more = minimise(model.problem, optima.parameters[rows], weights=weights, steps=FURTHER_STEPS)
+        steps = int(FURTHER_STEPS * min(1.0, (MANY_COEFFICIENTS / model.problem.size) ** 2))
+        more = minimise(model.problem, optima.parameters[rows], weights=weights, steps=steps)
         optima.parameters[rows], optima.objective[rows] = more.parameters, more.objective
         optima.settled[rows] = more.settled
     return optima
