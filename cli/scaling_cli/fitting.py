@@ -68,6 +68,7 @@ class FitRequest:
     predict: tuple[str, ...] = ()
     attribute: tuple[str, ...] = ()
     next_flops: float | None = None
+    with_documents: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,11 +145,14 @@ def _read(request: FitRequest) -> TablePoints:
         drop_invalid=request.drop_invalid,
         parameters=request.parameters,
         also=request.compare,
+        with_documents=request.with_documents,
     )
     if request.table != "-" and Path(request.table).is_dir():
         from scaling_cli.tables.results import read_results
 
         return read_results(Path(request.table), request.form, options)
+    if request.with_documents:
+        raise CommandError("--documents: only a results folder has losses by held-out document.")
     with open_rows(request.table) as source:
         return read_points(source, request.form, options, name=_name(request.table))
 

@@ -67,6 +67,9 @@ def fit(  # noqa: PLR0913  # one argument an option
     next_flops: Annotated[
         float | None, typer.Option(metavar="FLOPS", help="Which trials to add for so much, to know L(10 C) better.")
     ] = None,
+    documents: Annotated[
+        bool, typer.Option("--documents", help="Of a results folder: intervals also take other held-out documents.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON at full precision.")] = False,
 ) -> None:
     """Fit a law to a table of models: coefficients with intervals, and whether they can be trusted."""
@@ -93,6 +96,7 @@ def fit(  # noqa: PLR0913  # one argument an option
         predict=tuple(predict or ()),
         attribute=tuple(attribute or ()),
         next_flops=next_flops,
+        with_documents=documents,
     )
     _run(request, as_json=as_json)
 

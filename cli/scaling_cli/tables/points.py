@@ -35,6 +35,8 @@ class TableOptions:
     """Leave out rows with unusable cells instead of refusing them."""
     also: tuple[str, ...] = ()
     """Further forms that the points will be fitted by: their columns are read where the table has them."""
+    with_documents: bool = False
+    """Of a results folder: read the losses by held-out document too."""
     parameters: str = "matmul"
     """What N counts, where the table knows several: matmul, blocks or total."""
 
