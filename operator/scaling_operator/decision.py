@@ -68,6 +68,8 @@ class Decision:
     """What went wrong and was found out in this pass, to be counted by class and reason."""
     deletes: tuple[ObjectRef, ...] = ()
     """To delete, dependents in the background."""
+    is_winding_down: bool = False
+    """The RayJob is being paused, collected and stopped. Kept in memory: it must not take for ever."""
     wants_plan: PlanRequest | None = None
     """A plan to make off the event loop; the answer stands in a later `Observed.plan`."""
     wants_analysis: AnalysisRequest | None = None

@@ -179,6 +179,8 @@ class DriverSilence:
     """The first failure of those that were not interrupted by an answer."""
     why: str
     """A clause, such as "connection refused"."""
+    has_token: bool = True
+    """False: it cannot even be asked, for the Secret with its token is gone."""
 
 
 DriverSeen: TypeAlias = DriverAnswer | DriverSilence
@@ -232,10 +234,14 @@ class Observed:
     """The claim that the experiment's results are kept on, the namespace's shared one where the spec names none."""
     has_secret: bool = False
     """Whether the Secret with the driver's token exists."""
+    known_token: str | None = None
+    """The running driver's, where this process still knows it: a lost Secret is made again of it."""
     applied: Mapping[str, str | None] = field(default_factory=dict)
     """Digest (annotation `decision.APPLIED_DIGEST`) of what was applied, by kind and name, such as
     NetworkPolicy/bytes-lm; None where the object has none."""
     driver: DriverSeen | None = None
     """None where no driver is to be asked: there is no running head."""
+    winding_down_since: datetime | None = None
+    """Since when passes have been taking the RayJob away, as far as this process remembers; None where they are not."""
     apis: Apis = Apis()
     others: Usage = Usage()

@@ -32,6 +32,7 @@ NOT_SUSPENDED: Final = "NotSuspended"
 # ClusterReady.
 DRIVER_ANSWERS: Final = "DriverAnswers"
 DRIVER_UNREACHABLE: Final = "DriverUnreachable"
+SECRET_MISSING: Final = "SecretMissing"
 DRIVER_FOREIGN: Final = "DriverForeign"
 STARTING: Final = "Starting"
 STOPPING: Final = "Stopping"

@@ -75,6 +75,7 @@ class Reconciler:
             return None
         # In a thread: over 10,000 trials it takes long enough to be felt by everything else on the loop.
         decision = await asyncio.to_thread(decide, found.observed, now=datetime.now(UTC))
+        found.recall.wind_down(decision.is_winding_down)
         outcome = await self.writer.perform(found, decision)
         self._study(key, found.recall, decision)
         self.witness.passed(key, found, decision, seconds=time.monotonic() - began)

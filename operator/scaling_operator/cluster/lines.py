@@ -1,10 +1,12 @@
 """Which driver an experiment's rows come from, and the line to it."""
 
 import asyncio
+import time
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from scaling_api.driver_protocol import PROXIED_TOKEN_HEADER
@@ -17,12 +19,14 @@ from scaling_operator.cluster.seen import Key
 from scaling_operator.desired.driver import DriverAddress, driver_address
 from scaling_operator.desired.labels import secret_name
 from scaling_operator.desired.volumes import TOKEN_KEY
-from scaling_operator.observed import DriverSeen, Identity, PodSeen, RayJobSeen
+from scaling_operator.observed import DriverSeen, DriverSilence, Identity, PodSeen, RayJobSeen
 from scaling_operator.settings import Driver
 
 ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 """jobStatus of a RayJob whose driver has exited."""
 ENDED_DEPLOYMENTS: Final = frozenset({"Complete", "Failed", "ValidationFailed"})
+SECRET_AGAIN_S: Final = 30.0
+"""A Secret that someone deletes under a running driver is missed after so long."""
 
 Locate: TypeAlias = Callable[[str, str, Driver], DriverAddress]
 """From namespace, RayCluster and settings to where the driver answers."""
@@ -42,21 +46,32 @@ class Lines:
     async def has_secret(self, identity: Identity, recall: Recall) -> bool:
         """Read the driver's token; return whether its Secret exists.
 
-        While a driver is listened to, its Secret is not read again.
+        While a driver is listened to, its token stays the one that it was started with, and its Secret is only
+        looked for now and then.
         """
-        if recall.line is not None and recall.token is not None:
+        is_listening = recall.line is not None and recall.token is not None
+        if is_listening and time.monotonic() - recall.secret_read_at < SECRET_AGAIN_S:
             return True
         secret = await self.client.get(SECRETS, identity.namespace, secret_name(identity))
-        recall.token = _token(secret) if secret else None
+        recall.secret_read_at = time.monotonic() if secret else 0.0
+        if not is_listening:
+            recall.token = _token(secret) if secret else None
         return secret is not None
 
     def listen(
         self, identity: Identity, recall: Recall, *, job: RayJobSeen | None, ray_cluster: str, pods: tuple[PodSeen, ...]
     ) -> DriverSeen | None:
         """Keep the line to the driver of a RayJob whose head runs; return what came over it."""
-        if job is None or not ray_cluster or recall.token is None or not _has_head(job, pods):
+        if job is None or not ray_cluster or not _has_head(job, pods):
             self._hang_up(recall)
+            recall.tokenless_since = None
             return None
+        if recall.token is None:
+            self._hang_up(recall)
+            recall.tokenless_since = recall.tokenless_since or datetime.now(UTC)
+            why = f"the Secret {secret_name(identity)} is gone, or has no token"
+            return DriverSilence(job.attempt, since=recall.tokenless_since, why=why, has_token=False)
+        recall.tokenless_since = None
         endpoint = self._endpoint(identity.namespace, ray_cluster, recall.token)
         if recall.line is None or recall.line.link.endpoint != endpoint or recall.line.task.done():
             self._hang_up(recall)

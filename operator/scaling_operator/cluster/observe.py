@@ -104,6 +104,8 @@ class Observer:
             workload=self._workload(key, job),
             claim=self._claim(identity, recall),
             has_secret=has_secret,
+            known_token=recall.token,
+            winding_down_since=recall.winding_down_since,
             applied=self._applied(key, identity),
             driver=self.lines.listen(identity, recall, job=job, ray_cluster=ray_cluster, pods=pods),
             apis=Apis(ray_job=self.watches.has_ray_jobs, kueue=self.watches.has_workloads),

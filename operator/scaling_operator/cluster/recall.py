@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from scaling_api.problems import Problem
 from scaling_api.v1alpha1.experiment import ExperimentSpec
@@ -48,6 +49,11 @@ class Recall:
     spec: SpecRead | None = None
     token: str | None = None
     """The driver's, from its Secret."""
+    secret_read_at: float = 0.0
+    """When the Secret was last found, on the monotonic clock."""
+    tokenless_since: datetime | None = None
+    """Since when a head runs that cannot be asked for want of its token."""
+    winding_down_since: datetime | None = None
     line: Line | None = None
     recorded: frozenset[str] = frozenset()
     """Ids of the trials that the last pass found recorded."""
@@ -55,6 +61,11 @@ class Recall:
     analysis: AnalysisAnswer | None = None
     planning: Study | None = None
     analysing: Study | None = None
+
+    def wind_down(self, is_winding_down: bool) -> None:
+        """Note since when its RayJob is being taken away."""
+        since = self.winding_down_since or datetime.now(UTC)
+        self.winding_down_since = since if is_winding_down else None
 
     def forget(self) -> None:
         """Stop all that goes on for it."""

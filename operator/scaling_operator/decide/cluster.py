@@ -19,11 +19,11 @@ from scaling_operator.decide.draft import Aim, Draft, Standing, warning
 from scaling_operator.decide.missing import trials_are_missing
 from scaling_operator.decide.rows import interrupt_running
 from scaling_operator.decide.standing import standing_of
-from scaling_operator.decide.winding_down import delete_job, is_over, wind_down
+from scaling_operator.decide.winding_down import SILENCE_S, delete_job, is_over, wind_down
 from scaling_operator.decision import Event
 from scaling_operator.desired.labels import ray_job_name
 from scaling_operator.failures import Retry, Verdict, failure_of, has_ended, ray_job_end
-from scaling_operator.observed import RayJobSeen
+from scaling_operator.observed import DriverSilence, RayJobSeen
 
 LAST_ATTEMPT: Final = 999
 """A longer number would not fit into KubeRay's 47 characters."""
@@ -147,7 +147,8 @@ def _keep(draft: Draft, job: RayJobSeen) -> Draft:
     if lost := _lost(draft, job):
         return _number_next(draft, lost)
     if draft.aim is Aim.READ:
-        return replace(wind_down(draft), standing=standing_of(draft))
+        draft = wind_down(draft)  # and its clock does not run: there is work for the driver, that of being read
+        return replace(draft, standing=standing_of(draft), decision=replace(draft.decision, is_winding_down=False))
     assert draft.ray_job is not None
     written = draft.written_ray_job
     if draft.ray_job.is_collected or (written is not None and written.is_collected):
@@ -166,6 +167,8 @@ def _lost(draft: Draft, job: RayJobSeen) -> Verdict | None:
     """Return why a RayJob that still counts as running is given up; None where it is not."""
     deadlines, silence, used = draft.observed.settings.deadlines, draft.silence, draft.ray_job
     assert used is not None
+    if silence is not None and not silence.has_token:
+        return _without_token(draft, silence, job)
     if silence is not None and (used.epoch is not None or job.job_status):
         if (draft.now - silence.since).total_seconds() >= deadlines.unreachable_head_seconds:
             text = f"The driver of RayJob {job.name} was not reached for {deadlines.unreachable_head_seconds} s."
@@ -174,6 +177,14 @@ def _lost(draft: Draft, job: RayJobSeen) -> Verdict | None:
     if draft.answer is None and not job.is_suspended:
         return _not_up(draft, job)
     return _without_trials(draft)
+
+
+def _without_token(draft: Draft, silence: DriverSilence, job: RayJobSeen) -> Verdict | None:
+    """Return that a driver cannot be asked for want of its token; the next RayJob comes with another Secret."""
+    if (draft.now - silence.since).total_seconds() < SILENCE_S:
+        return None
+    text = f"The driver of RayJob {job.name} could not be asked for {SILENCE_S} s: {silence.why}."
+    return Verdict(FailureClass.INFRASTRUCTURE, reasons.SECRET_MISSING, text, Retry.REPLACE)
 
 
 def _not_up(draft: Draft, job: RayJobSeen) -> Verdict | None:

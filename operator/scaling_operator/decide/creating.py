@@ -51,9 +51,15 @@ def create(draft: Draft, *, execution: str) -> Draft:
 
 
 def supply(draft: Draft) -> Draft:
-    """Keep what a running cluster needs as it should be, such as after a change of the administrator's settings."""
+    """Keep what a running cluster needs as it should be, such as after a change of the administrator's settings.
+
+    A Secret that is gone is made again while its token is known: a head that is lost would not come back without it.
+    """
+    observed = draft.observed
     if draft.refusal is not None or draft.job is None or draft.job.is_deleting or draft.decision.creates:
         return draft
+    if not observed.has_secret and observed.known_token is not None:
+        draft = draft.creating(driver_secret(observed.identity, observed.known_token))
     return draft.applying(*(manifest for manifest in _supplies(draft) if _differs(draft, manifest)))
 
 

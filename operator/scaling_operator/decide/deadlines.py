@@ -3,6 +3,7 @@
 from scaling_operator import budget, reasons
 from scaling_operator.decide.cluster import MISSING_FOR_S
 from scaling_operator.decide.draft import Aim, Draft
+from scaling_operator.decide.winding_down import SILENCE_S
 
 STARTING_S = 60.0
 """A cluster that comes up shows some of its troubles only by the time that it takes."""
@@ -16,7 +17,8 @@ def look_again(draft: Draft) -> Draft:
     if left_s is not None:
         draft = draft.later(left_s)
     if draft.silence is not None:
-        limit_s = draft.observed.settings.deadlines.unreachable_head_seconds
+        deadlines = draft.observed.settings.deadlines
+        limit_s = deadlines.unreachable_head_seconds if draft.silence.has_token else SILENCE_S
         draft = draft.later(limit_s - (draft.now - draft.silence.since).total_seconds())
     elif draft.standing is not None and draft.standing.reason == reasons.TRIALS_MISSING:
         draft = draft.later(MISSING_FOR_S)

@@ -81,7 +81,12 @@ def _queued(draft: Draft) -> Standing | None:
 
 def _unreachable(draft: Draft) -> Standing | None:
     used = draft.ray_job
-    if draft.silence is None or used is None or used.epoch is None:
+    if draft.silence is None or used is None:
+        return None
+    if not draft.silence.has_token:
+        message = f"The driver of RayJob {used.name} cannot be asked: {draft.silence.why}. The RayJob is replaced soon."
+        return Standing(False, reasons.SECRET_MISSING, message, is_warning=True)
+    if used.epoch is None:
         return None
     if trouble := _head_trouble(draft):
         return _of(trouble)

@@ -4,8 +4,6 @@ from dataclasses import replace
 from typing import Final
 
 from scaling_api.driver_protocol import DriverPhase, Intent
-from scaling_operator import reasons
-from scaling_operator.conditions import false_since
 from scaling_operator.decide.draft import Draft
 from scaling_operator.decide.messages import follows
 from scaling_operator.decide.missing import all_is_read
@@ -17,18 +15,17 @@ from scaling_operator.observed import RayJobSeen
 SILENCE_S: Final = 60
 """A driver that was to be collected and does not answer for so long is deleted: its rows stay in storage."""
 STUCK_S: Final = 600
-"""A driver whose storage does not take its rows is given so long before it is deleted all the same."""
+"""A driver that cannot write or hand over all its rows is given so long before it is deleted all the same."""
 SOON_S: Final = 2
 _QUIET: Final = frozenset({DriverPhase.PAUSED, DriverPhase.FINISHED, DriverPhase.STOPPING})
 
 
 def wind_down(draft: Draft) -> Draft:
     """Take the next step towards a driver that can go: pause it, note that it is collected, stop it."""
+    draft = replace(draft, decision=replace(draft.decision, is_winding_down=True)).later(SILENCE_S)
     answer = draft.answer
     if answer is None:
         return draft.later(SOON_S if draft.silence is None else SILENCE_S)
-    if answer.state.trouble is not None:
-        draft = draft.later(SILENCE_S)
     if not (answer.state.phase in _QUIET and all_is_read(draft)):
         is_quiet = answer.state.phase in _QUIET
         draft = draft.with_ray_job(is_collected=False)
@@ -40,7 +37,7 @@ def wind_down(draft: Draft) -> Draft:
 
 
 def is_over(draft: Draft) -> bool:
-    """Return whether the RayJob in use can be deleted: nothing more is to be had from its driver."""
+    """Return whether the RayJob in use can be deleted: nothing more is to be had from its driver, or not in time."""
     job, used = draft.job, draft.ray_job
     assert job is not None
     assert used is not None
@@ -50,22 +47,20 @@ def is_over(draft: Draft) -> bool:
         is_stopping = draft.answer.state.phase is DriverPhase.STOPPING or follows(
             draft, draft.answer.state, Intent.STOP
         )
-        return (is_stopping and used.is_collected) or _is_stuck(draft)
+        return (is_stopping and used.is_collected) or _lasts(draft, STUCK_S)
     if used.is_collected:
         return True
     if draft.silence is not None:
         was_there = used.epoch is not None or bool(job.job_status)
         is_long = (draft.now - draft.silence.since).total_seconds() >= SILENCE_S
         return is_long or not was_there
-    return not _head_is_running(draft)
+    return not _head_is_running(draft) or _lasts(draft, SILENCE_S)
 
 
-def _is_stuck(draft: Draft) -> bool:
-    """Whether the driver cannot write its rows for so long that it is not waited for: results are found by files."""
-    begun = false_since(draft.observed.status.conditions, reasons.CLUSTER_READY, reason=reasons.STOPPING)
-    if begun is None or draft.answer is None or draft.answer.state.trouble is None:
-        return False
-    return (draft.now - begun).total_seconds() >= STUCK_S
+def _lasts(draft: Draft, seconds: float) -> bool:
+    """Whether it is not waited for any longer, whatever the driver does: its rows are found in storage."""
+    begun = draft.observed.winding_down_since
+    return begun is not None and (draft.now - begun).total_seconds() >= seconds
 
 
 def delete_job(job: RayJobSeen) -> ObjectRef:

@@ -4,6 +4,7 @@ The operator may die between any two things that it writes. What it remembers di
 rows were read. Drivers, heads and RayJobs may be lost at any moment; storage and the API server are not.
 """
 
+from base64 import b64decode
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -147,6 +148,7 @@ class Job:
     manifest: dict[str, Any]
     uid: str
     created_at: datetime
+    token: str
     driver: Driver | None = None
     status: str = ""
     is_deleting: bool = False
@@ -196,13 +198,16 @@ class World:
     jobs: list[Job] = field(default_factory=list)
     journal: dict[str, TrialRecord] = field(default_factory=dict)
     epochs: int = 0
-    has_secret: bool = False
+    secret: str | None = None
     applied: dict[str, str] = field(default_factory=dict)
     claim: ClaimSeen | None = None
     # What the operator remembers, until it dies.
     plan: PlanAnswer | None = None
     analysis: AnalysisAnswer | None = None
     read: dict[str, int] = field(default_factory=dict)
+    token: str | None = None
+    tokenless_since: datetime | None = None
+    winding_down_since: datetime | None = None
     # What must never happen, counted.
     finished_writes: Counter[str] = field(default_factory=Counter)
     created_names: Counter[str] = field(default_factory=Counter)
@@ -210,19 +215,23 @@ class World:
     deaths: int = 0
 
     def observed(self) -> Observed:
+        if self.token is None or not any(job.driver for job in self.jobs):
+            self.token = self.secret
         return Observed(
             identity=identity(self.generation),
             created_at=NOW,
             spec=spec_of(self.changes),
             settings=SETTINGS,
-            fresh_token="fresh",
+            fresh_token=f"fresh-{self.writes}",
             status=self.status,
             trials=dict(self.trials),
             plan=self.plan,
             analysis=self.analysis,
             ray_jobs=tuple(job.seen() for job in self.jobs),
             pods=tuple(self._head(job) for job in self.jobs if job.driver is not None),
-            has_secret=self.has_secret,
+            has_secret=self.secret is not None,
+            known_token=self.token,
+            winding_down_since=self.winding_down_since,
             applied=dict(self.applied),
             claim=self.claim,
             driver=self._driver(),
@@ -233,12 +242,19 @@ class World:
         observed = self.observed()
         decision = decide(observed, now=self.now)
         assert decision == decide(observed, now=self.now)
+        since = self.winding_down_since or self.now
+        self.winding_down_since = since if decision.is_winding_down else None
         try:
             self._perform(decision, may_die=may_die)
         except OperatorDiedError:
             self.deaths += 1
-            self.plan, self.analysis, self.read = None, None, {}
+            self.forget()
         return decision
+
+    def forget(self) -> None:
+        """Begin as another process of the operator."""
+        self.plan, self.analysis, self.read = None, None, {}
+        self.token, self.tokenless_since, self.winding_down_since = None, None, None
 
     def elapse(self, number: float, *, faults: bool) -> None:
         """Let time pass: RayJobs come up, drivers work and, with faults, are lost."""
@@ -248,6 +264,8 @@ class World:
             self._advance(job)
             if faults:
                 self._strike(job)
+        if faults and self.rng.random() < 0.03:
+            self.secret = None  # someone deletes it
 
     def _advance(self, job: Job) -> None:
         if job.status == "" and self.rng.random() < 0.6:
@@ -284,6 +302,11 @@ class World:
         if job is None or job.driver is None:
             return None
         driver = job.driver
+        if self.token is None:
+            self.tokenless_since = self.tokenless_since or self.now
+            return DriverSilence(job.attempt, since=self.tokenless_since, why="the Secret is gone", has_token=False)
+        self.tokenless_since = None
+        assert self.token == job.token, "a driver was asked with the token of another"
         if not driver.is_answering:
             assert driver.silent_since is not None
             return DriverSilence(job.attempt, since=driver.silent_since, why="timeout")
@@ -336,9 +359,11 @@ class World:
             alive = [job.name for job in self.jobs if not job.is_deleting]
             assert not alive, f"{name} was created beside {alive}"
             self.created_names[name] += 1
-            self.jobs.append(Job(manifest, uid=f"uid-{self.rng.getrandbits(48):x}", created_at=self.now))
+            assert self.secret is not None
+            uid = f"uid-{self.rng.getrandbits(48):x}"
+            self.jobs.append(Job(manifest, uid=uid, created_at=self.now, token=self.secret))
         elif kind == "Secret":
-            self.has_secret = True
+            self.secret = self.secret or b64decode(manifest["data"]["token"]).decode()
         elif kind == "PersistentVolumeClaim":
             self.claim = ClaimSeen(name, phase="Bound")
         else:

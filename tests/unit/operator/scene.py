@@ -250,6 +250,7 @@ def carried_out(scene: Scene, decision: Decision) -> Scene:
         else:
             fields["claim"] = ClaimSeen(made["metadata"]["name"], phase="Pending")
     fields["ray_jobs"] = tuple(jobs)
+    fields["winding_down_since"] = (observed.winding_down_since or scene.now) if decision.is_winding_down else None
     if len(jobs) < len(observed.ray_jobs):
         fields["driver"], fields["pods"] = None, ()
     elif decision.cursor is not None and isinstance(observed.driver, DriverAnswer):

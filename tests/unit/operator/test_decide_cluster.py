@@ -1,5 +1,7 @@
 """The RayJob: kept, replaced after any end with work left, wound down without losing a row, never two."""
 
+from base64 import b64decode
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,7 +27,7 @@ from scene import (
 
 from scaling_api.driver_protocol import Intent
 from scaling_api.v1alpha1.status import TrialState
-from scaling_operator.observed import ConditionSeen, ContainerSeen, DriverAnswer, WorkloadSeen
+from scaling_operator.observed import ConditionSeen, ContainerSeen, DriverAnswer, DriverSilence, WorkloadSeen
 from scaling_operator.settings import Settings
 
 ENDED = {"job_status": "FAILED", "deployment_status": "Failed", "reason": "AppFailed"}
@@ -282,3 +284,50 @@ def test_a_restarted_operator_does_not_stop_a_driver_that_it_has_not_asked_yet()
     assert begun.decide().look_again_after_s == 2
     assert begun.but(pods=()).decide().deletes, "there is no head"
     assert state().lanes == 4
+
+
+def tokenless(since_s: float) -> DriverSilence:
+    return replace(silence(since_s), has_token=False)
+
+
+def test_a_driver_whose_token_is_lost_is_replaced_with_another_secret() -> None:
+    begun = running().but(has_secret=False, driver=tokenless(30))
+    told = begun.decide()
+    assert not told.creates, "the running driver would not know the new token"
+    assert [event.reason for event in told.events] == ["SecretMissing"]
+    begun = begun.settled()
+    assert begun.says("ClusterReady") == ("False", "SecretMissing")
+    assert number(begun) == 1
+    assert begun.decide().look_again_after_s == 30
+    lost = begun.but(driver=tokenless(60))
+    assert [failure.reason for failure in lost.decide().failures] == ["SecretMissing"]
+    after = lost.settled().later(60)
+    assert [made["kind"] for made in after.decide().creates] == ["Secret", "RayJob"]
+    assert [seen.name for seen in after.settled().observed.ray_jobs] == ["bytes-a2"]
+
+
+def test_a_lost_secret_is_made_again_while_its_token_is_known() -> None:
+    (made,) = running().but(has_secret=False, known_token="as-before").decide().creates
+    assert b64decode(made["data"]["token"]) == b"as-before"
+    assert not running().but(known_token="as-before").decide().creates
+
+
+@pytest.mark.parametrize(
+    ("driver", "bound_s"),
+    [
+        pytest.param(None, 60, id="not asked"),
+        pytest.param(replace(answer(), state=state(experiment="another")), 60, id="another experiment's"),
+        pytest.param(replace(silence(0), has_token=False), 60, id="no token"),
+        pytest.param(silence(0), 60, id="silent"),
+        pytest.param(answer(plan_hash="0" * 64, last_row=5), 600, id="answers and does not stop"),
+        pytest.param(answer(DriverPhase.PAUSED, last_row=5), 600, id="has rows that never come"),
+    ],
+)
+@pytest.mark.parametrize("change", [{"suspend": True}, {"execution": {"priorityClassName": "high"}}])
+def test_whatever_the_driver_does_a_cluster_goes_in_time(driver: Any, bound_s: float, change: dict[str, Any]) -> None:
+    asked = running().but(driver=driver).with_spec(change).passed()
+    assert not asked.later(bound_s - 1).decide().deletes
+    wakes_s = asked.decide().look_again_after_s
+    assert wakes_s is not None
+    assert wakes_s <= 60
+    assert [ref.name for ref in asked.later(bound_s).decide().deletes] == ["bytes-a1"]

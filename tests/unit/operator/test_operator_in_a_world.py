@@ -69,7 +69,7 @@ def rests_without_a_write(world: World) -> None:
     for _ in range(5):
         world.reconcile(may_die=False)
         world.now += seconds(3600)
-    world.plan, world.analysis, world.read = None, None, {}  # restarted
+    world.forget()  # restarted
     for _ in range(3):
         world.reconcile(may_die=False)
     assert world.writes == before
