@@ -27,6 +27,7 @@ RATE: Final = 1.0
 MOST_WAITING: Final = 1000
 MOST_REMEMBERED: Final = 10_000
 LONGEST_NOTE: Final = 1024
+"""Bytes, which is what the API server counts."""
 RETRY_S: Final = 2.0
 ATTEMPTS: Final = 5
 COMPONENT: Final = "scalinglaws.dev/scaling-operator"
@@ -57,6 +58,8 @@ class Recorder:
         if not self._may_speak(identity.uid) or self._waiting.full():
             logger.info("%s: one Event too many, left out: %s", identity.name, event.message)
             return
+        level = logging.WARNING if event.type == "Warning" else logging.INFO
+        logger.log(level, "%s/%s: %s: %s", identity.namespace, identity.name, event.reason, event.message)
         self._said[name] = None
         if len(self._said) > MOST_REMEMBERED:
             self._said.popitem(last=False)
@@ -94,6 +97,12 @@ class Recorder:
         return True
 
 
+def cut(text: str, most: int) -> str:
+    """Return the text in at most so many bytes of UTF-8, with no character broken."""
+    encoded = text.encode()
+    return text if len(encoded) <= most else encoded[: most - 3].decode(errors="ignore") + "..."
+
+
 def event_manifest(identity: Identity, event: Event, *, instance: str, at: datetime) -> Manifest:
     """Return the Event as an object of events.k8s.io/v1."""
     words = "\0".join((identity.uid, str(identity.generation), event.type, event.reason, event.message))
@@ -114,6 +123,6 @@ def event_manifest(identity: Identity, event: Event, *, instance: str, at: datet
             "name": identity.name,
             "uid": identity.uid,
         },
-        "note": event.message[:LONGEST_NOTE],
+        "note": cut(event.message, LONGEST_NOTE),
         "type": event.type,
     }
