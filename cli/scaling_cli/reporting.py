@@ -82,10 +82,17 @@ def write_page(
                 plan=plan,
                 wall_time_s=wall_time_s,
                 gemm_gflops=gemm_gflops,
+                remark=_remark,
             )
             return path.replace(out) if is_page else path
     except OSError as error:
         raise CommandError(f"The report cannot be written to {out}: {error.strerror or error}.") from None
+
+
+def _remark(sentence: str) -> None:
+    from scaling_cli.show.console import messages
+
+    messages().print(f"Note: {sentence}", soft_wrap=True)
 
 
 def _plan_status(folder: Path) -> PlanStatus | None:

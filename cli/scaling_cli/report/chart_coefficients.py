@@ -10,6 +10,10 @@ from scaling_laws.law import Estimate, Law
 
 ROW_HEIGHT = 24
 MAX_ROWS = 24
+_LABEL = (
+    "datum.value !== 0 && (abs(datum.value) >= 1e7 || abs(datum.value) < 1e-4)"
+    " ? replace(format(datum.value, '.3~e'), '+', '') : format(datum.value, ',.4~r')"
+)
 
 
 def forest(law: Law) -> Drawing:
@@ -17,7 +21,9 @@ def forest(law: Law) -> Drawing:
     shown = law.coefficients[:MAX_ROWS]
     names = [_heading(c) for c in shown]
     chart = alt.Chart(values([_row(c) for c in shown]))
-    x = alt.X("value:Q", axis=alt.Axis(title=None, tickCount=4, format=",.4~r"), scale=alt.Scale(zero=False, nice=True))
+    x = alt.X(
+        "value:Q", axis=alt.Axis(title=None, tickCount=4, labelExpr=_LABEL), scale=alt.Scale(zero=False, nice=True)
+    )
     tips = tooltips(("name", "Coefficient", ""), ("text", "Estimate", ""))
     colour = light("terrain")
     bar = chart.mark_rule(color=colour, strokeWidth=5, strokeOpacity=0.35, strokeCap="round")

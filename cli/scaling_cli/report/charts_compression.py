@@ -168,11 +168,14 @@ def _curves(
     law: PipelineLaw, points: Sequence[PipelinePoint], D: tuple[float, float], predict: PredictPenalty
 ) -> list[dict[str, object]]:
     tokens = np.geomspace(*D, 30)
+    measured = [0.0, *(p.penalty for p in points if p.pipeline == law.pipeline)]
+    low, high = min(measured), max(measured)
+    room = (high - low) or 1.0  # a curve that runs away shall not squeeze the points
     sizes = evenly(sorted({p.N for p in points if p.pipeline == law.pipeline}), MAX_NAMED)
     curves = [(N, penalties) for N in sizes if (penalties := predict(law, N, tokens)) is not None]
     return [
         {"mark": "curve", "pipeline": law.pipeline, "size": count(N), "D": short(d), "penalty": short(penalty)}
         for N, penalties in curves
         for d, penalty in zip(tokens.tolist(), penalties.tolist(), strict=True)
-        if np.isfinite(penalty)
+        if low - room <= penalty <= high + room
     ]

@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 
 from scaling_api.v1alpha1.status import Answer
-from scaling_cli.report.axes import Axis, Plane, extent, linear_extent, tooltips
+from scaling_cli.report.axes import Axis, Plane, Row, extent, linear_extent, tooltips
 from scaling_cli.report.drawing import (
     HALF_HEIGHT,
     HALF_WIDTH,
@@ -31,6 +31,8 @@ from scaling_cli.report.theme import light
 from scaling_laws.law import Law
 
 MAX_POINTS = 800
+_LARGEST_RESIDUAL = 600.0
+"""Of a logarithm, which is still a finite factor."""
 SIGNS = ("above the law", "below the law")
 
 
@@ -95,7 +97,8 @@ def predicted_by_observed(view: DenseView) -> Drawing:
     plane = Plane(
         Axis("predicted", "Predicted loss (nats)", limits, "nats"), Axis("loss", "Observed loss (nats)", limits, "nats")
     )
-    ends = values([{"predicted": v, "loss": v, "low": v * 0.99, "high": v * 1.01} for v in limits])
+    diagonal = [{"predicted": v, "loss": v, "low": v * 0.99, "high": v * 1.01} for v in limits]
+    ends = values(plane.held(diagonal, along=("low", "high")))
     band = alt.Chart(ends).mark_area(color=light("axis"), opacity=1, fillOpacity=0.16, clip=True)
     line = alt.Chart(ends).mark_line(color=light("axis"), strokeDash=[5, 4], strokeWidth=1.2)
     layers = [band.encode(*plane.between("low", "high")), line.encode(*plane.xy)]
@@ -121,7 +124,7 @@ def observed_by_fitted(law: Law) -> Drawing:
 
 def _residual_row(p: DensePoint, seeds: Sequence[int], N: tuple[float, float]) -> dict[str, object]:
     assert p.residual is not None
-    percent = 100 * float(np.expm1(p.residual))
+    percent = 100 * float(np.expm1(min(p.residual, _LARGEST_RESIDUAL)))
     shift = (seeds.index(p.seed) - (len(seeds) - 1) / 2) * min(0.04, 0.12 / len(seeds))
     return {
         "N": p.N * (N[1] / N[0]) ** shift,
@@ -192,12 +195,16 @@ def _frontier_layers(best: Frontier | None, plane: Plane) -> list[alt.Chart]:
     tips = tooltips(
         ("C", "FLOPs", ".3~e"), ("loss", "Optimal loss", ".4f"), ("N", "Optimal N", ".3~s"), ("D", "Optimal D", ".3~s")
     )
-    chart, colour = alt.Chart(values(rows)), light("frontier")
+    drawn = plane.held(rows)
+    if not drawn:
+        return []
+    chart, colour = alt.Chart(values(drawn)), light("frontier")
     line = chart.mark_line(color=colour, strokeWidth=3, clip=True).encode(*plane.xy, tooltip=tips)
-    layers = [line, *words(plane, rows[len(rows) // 2], "compute-optimal", colour=colour, dx=-10, dy=16)]
+    layers = [line, *words(plane, drawn[len(drawn) // 2], "compute-optimal", colour=colour, dx=-10, dy=16)]
     if best.lower is None:
         return layers
-    band = chart.mark_area(color=colour, opacity=1, fillOpacity=0.16, clip=True)
+    wide = alt.Chart(values(plane.held(rows, along=("lower", "upper"))))
+    band = wide.mark_area(color=colour, opacity=1, fillOpacity=0.16, clip=True)
     return [band.encode(*plane.between("lower", "upper")), *layers]
 
 
@@ -209,10 +216,11 @@ def _answers_inside(view: DenseView, measured: tuple[float, float]) -> list[Answ
 
 def _answer_marks(answers: Sequence[Answer], plane: Plane) -> list[alt.Chart]:
     """Return the answers to spec.ask as diamonds with their intervals."""
-    if not answers:
+    rows = plane.held(plane.held(map(_answer_row, answers)), along=("lower", "upper"))
+    if not rows:
         return []
     tips = tooltips(("C", "Asked (FLOPs)", ".3~e"), ("loss", "Optimal loss", ".4f"), ("best", "Train", ""))
-    chart, colour = alt.Chart(values([_answer_row(a) for a in answers])), light("frontier")
+    chart, colour = alt.Chart(values(rows)), light("frontier")
     bars = chart.mark_rule(color=colour, strokeWidth=2, clip=True)
     diamonds = chart.mark_point(
         shape="diamond", filled=True, size=150, opacity=1, color=colour, stroke=light("surface"), strokeWidth=1.5
@@ -220,7 +228,7 @@ def _answer_marks(answers: Sequence[Answer], plane: Plane) -> list[alt.Chart]:
     return [bars.encode(*plane.between("lower", "upper")), diamonds.encode(*plane.xy, tooltip=tips)]
 
 
-def _answer_row(a: Answer) -> dict[str, object]:
+def _answer_row(a: Answer) -> Row:
     assert a.loss is not None
     best = [f"{name} {count(i.value)}" for name, i in (("N", a.parameters), ("D", a.tokens)) if i is not None]
     low, high = (a.loss.value if limit is None else limit for limit in (a.loss.lower, a.loss.upper))

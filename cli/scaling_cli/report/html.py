@@ -7,7 +7,7 @@ from importlib.resources import files
 from scaling_cli.report import tables, tables_compression, tables_trials
 from scaling_cli.report.markup import Html, joined, json_text, raw_text, tag
 from scaling_cli.report.numbers import duration, flops, plural
-from scaling_cli.report.render import Rendered
+from scaling_cli.report.render import Rendered, pictures_missing
 from scaling_cli.report.reproduce import commands, experiment_yaml
 from scaling_cli.report.story import Card, Level, Remark, Verdict, cards, question, verdict
 from scaling_cli.report.tables import Table
@@ -42,7 +42,9 @@ def page(view: ReportView, drawn: Sequence[Rendered], *, scales: Sequence[Scale]
     """
     title = f"{view.name} · scaling laws"
     head = tag("head", *_head(title, scales))
-    body = tag("body", _header(view), tag("main", *_main(view, drawn)), _footer(), *_scripts(drawn, scales, bundle))
+    body = tag(
+        "body", _header(view), tag("main", *_main(view, drawn)), _footer(drawn), *_scripts(drawn, scales, bundle)
+    )
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
 
@@ -219,9 +221,9 @@ def _section(s: _Section) -> Html:
     return tag("section", tag("h2", s.title), s.body, id=s.anchor)
 
 
-def _footer() -> Html:
+def _footer(drawn: Sequence[Rendered]) -> Html:
     words = "Losses are in nats. The charts of this page are in charts/ too, as PNG and as Vega-Lite specs."
-    return tag("footer", tag("p", words))
+    return tag("footer", tag("p", f"{words} {pictures_missing(drawn)}".rstrip()))
 
 
 def _scripts(drawn: Sequence[Rendered], scales: Sequence[Scale], bundle: str) -> list[Html]:

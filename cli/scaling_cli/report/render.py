@@ -8,10 +8,10 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from scaling_cli.report.figures import Figure
+from scaling_cli.report.rasteriser import rasterise
 from scaling_cli.report.theme import Scale, as_variables, config
 
 VegaLiteSpec: TypeAlias = dict[str, Any]
-PNG_SCALE = 2.0
 # Vega's bundle exports this one function to the page.
 _SNIPPET = "window.vegaEmbed = vegaEmbed;"
 
@@ -25,6 +25,7 @@ class Rendered:
     svg: str = ""
     """Colours are CSS variables."""
     png: bytes = b""
+    """Nothing also where it could not be rasterised."""
 
     @property
     def embedded_spec(self) -> str:
@@ -32,16 +33,36 @@ class Rendered:
         return json.dumps(self.spec, separators=(",", ":"), ensure_ascii=False)
 
 
-def render(figure: Figure, scales: Sequence[Scale]) -> Rendered:
-    """Return a figure drawn once: the PNG is made from the same SVG as the page's."""
-    if figure.chart is None:
-        return Rendered(figure)
+def render(figures: Sequence[Figure], scales: Sequence[Scale]) -> list[Rendered]:
+    """Return figures drawn once: the PNGs are made from the same SVGs as the page's."""
+    specs = {f.name: _spec(f) for f in figures if f.chart is not None}
+    svgs = {name: _svg(spec) for name, spec in specs.items()}
+    pngs = rasterise(svgs)
+    return [
+        Rendered(f, specs[f.name], _inline(svgs[f.name], f.name, scales), pngs.get(f.name, b""))
+        if f.name in specs
+        else Rendered(f)
+        for f in figures
+    ]
+
+
+def _spec(figure: Figure) -> VegaLiteSpec:
+    assert figure.chart is not None
+    return {**figure.chart.to_dict(), "config": config(), "description": figure.alt}
+
+
+def _svg(spec: VegaLiteSpec) -> str:
     import vl_convert
 
-    spec: VegaLiteSpec = {**figure.chart.to_dict(), "config": config(), "description": figure.alt}
-    svg = vl_convert.vegalite_to_svg(spec, show_warnings=False)
-    png = vl_convert.svg_to_png(svg, scale=PNG_SCALE)
-    return Rendered(figure, spec, _inline(svg, figure.name, scales), png)
+    return str(vl_convert.vegalite_to_svg(spec, show_warnings=False))
+
+
+def pictures_missing(drawn: Sequence[Rendered]) -> str:
+    """Return a sentence on the charts without a PNG; empty where there are all."""
+    names = [r.figure.name for r in drawn if r.spec is not None and not r.png]
+    if not names:
+        return ""
+    return f"PNGs are missing in charts/: the rasteriser failed on {', '.join(names)}; the page itself has all charts."
 
 
 @cache

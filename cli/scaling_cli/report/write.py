@@ -1,7 +1,7 @@
 """Write the report of an experiment: one page, and its charts as pictures and specs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scaling_api.v1alpha1 import ScalingExperiment
@@ -9,7 +9,7 @@ from scaling_api.v1alpha1.status import PlanStatus
 from scaling_api.v1alpha1.trial import TrialRecord
 from scaling_cli.report.figures import NAMES, figures
 from scaling_cli.report.html import page
-from scaling_cli.report.render import Rendered, render, script_bundle
+from scaling_cli.report.render import Rendered, pictures_missing, render, script_bundle
 from scaling_cli.report.view import Measured, ReportView
 from scaling_laws.analysis import Analysis
 
@@ -27,6 +27,7 @@ def write_report(
     plan: PlanStatus | None = None,
     wall_time_s: float | None = None,
     gemm_gflops: float | None = None,
+    remark: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Write `report.html` and `charts/` into a folder and return the page's path.
 
@@ -40,13 +41,16 @@ def write_report(
         plan: what the sweep was to take.
         wall_time_s: what it took, in seconds.
         gemm_gflops: speed of matrix multiplication measured beside it, in GFLOP/s.
+        remark: called with a sentence on pictures that are missing.
 
     Raises:
         OSError: the folder cannot be written to.
     """
     view = ReportView(experiment, records, analysis, Measured(plan, wall_time_s, gemm_gflops))
     scales = (view.sizes, view.pipelines)
-    drawn = [render(figure, scales) for figure in figures(view)]
+    drawn = render(figures(view), scales)
+    if missing := pictures_missing(drawn):
+        remark(missing)
     bundle = script_bundle() if any(r.spec for r in drawn) else ""
     _write_charts(folder / CHARTS, drawn)
     path = folder / REPORT
@@ -58,11 +62,18 @@ def _write_charts(folder: Path, drawn: Sequence[Rendered]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     there = [r for r in drawn if r.spec is not None]
     for r in there:
-        _replace(folder / f"{r.figure.name}.png", r.png)
+        _replace_picture(folder / f"{r.figure.name}.png", r.png)
         _replace(folder / f"{r.figure.name}.vl.json", json.dumps(r.spec, indent=1, ensure_ascii=False).encode())
     for name in set(NAMES) - {r.figure.name for r in there}:  # a chart of an older report that this one lacks
         for suffix in _SUFFIXES:
             (folder / f"{name}{suffix}").unlink(missing_ok=True)
+
+
+def _replace_picture(path: Path, png: bytes) -> None:
+    if png:
+        _replace(path, png)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _replace(path: Path, content: bytes) -> None:
