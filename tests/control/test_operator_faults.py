@@ -285,3 +285,20 @@ def test_events_and_status_of_many_experiments_at_once(bed: Bed) -> None:
 
 def _samples_agree(operator: OperatorProcess, count: int) -> bool:
     return operator.samples()['scaling_experiments{condition="Accepted",status="True"}'] == count
+
+
+@pytest.mark.slow
+def test_a_secret_that_is_lost_beside_the_operator_keeps_no_cluster_for_ever(bed: Bed) -> None:
+    operator = bed.operator()
+    with running(operator), kuberay(bed, trial_s=1, lanes=1) as rays:
+        bed.apply(experiment())
+        wait_until(rays.trials_run, "the first trial ran")
+        operator.kill()
+        bed.server.must("-n", bed.namespace, "delete", "secret", "sweep-driver")
+        operator.start().wait_ready()
+        wait_until(lambda: bed.condition("sweep", "ClusterReady")[1] == "SecretMissing", "it is said")
+        bed.patch("sweep", {"suspend": True})
+        wait_until(lambda: not bed.get("rayjobs"), "the RayJob is gone", timeout_s=90)
+        bed.patch("sweep", {"suspend": False})
+        wait_complete(bed)
+        assert sorted(set(rays.trials_run())) == sorted(bed.trials("sweep"))
