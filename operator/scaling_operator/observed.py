@@ -222,6 +222,8 @@ class Observed:
     """ScalingTrials, by trial id."""
     plan: PlanAnswer | None = None
     """The last plan that was made of this experiment; possibly of an earlier spec."""
+    last_plan: PlanAnswer | None = None
+    """The last answer that had a plan with right ids: what the driver works on, should the spec be refused now."""
     analysis: AnalysisAnswer | None = None
     """The last analysis that was made of this experiment; possibly of fewer trials."""
     ray_jobs: tuple[RayJobSeen, ...] = ()

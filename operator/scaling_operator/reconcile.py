@@ -97,7 +97,9 @@ class Reconciler:
 
     async def _plan(self, key: Key, recall: Recall, request: PlanRequest) -> None:
         began = time.monotonic()
-        recall.plan = await self.science.plan(request)
+        recall.plan = answer = await self.science.plan(request)
+        if answer.plan is not None and answer.corpus_fingerprint is not None:
+            recall.last_plan = answer
         self.witness.studied("plan", seconds=time.monotonic() - began)
         self.mark(key)
 

@@ -97,6 +97,7 @@ class Observer:
             status=read_status(manifest),
             trials=trials,
             plan=recall.plan,
+            last_plan=recall.last_plan,
             analysis=recall.analysis,
             ray_jobs=jobs,
             pods=pods,

@@ -58,6 +58,8 @@ class Recall:
     recorded: frozenset[str] = frozenset()
     """Ids of the trials that the last pass found recorded."""
     plan: PlanAnswer | None = None
+    last_plan: PlanAnswer | None = None
+    """The last that was one, with the ids of its trials."""
     analysis: AnalysisAnswer | None = None
     planning: Study | None = None
     analysing: Study | None = None

@@ -86,11 +86,11 @@ def _rest(draft: Draft) -> Draft:
     job = draft.job
     if job is None or job.is_deleting:
         return replace(draft, standing=standing_of(draft))
-    if draft.refusal is not None:
-        return replace(draft.deleting(delete_job(job)), standing=standing_of(draft))
-    draft = wind_down(draft)
-    if is_over(draft):
-        stopped = Event("Normal", reasons.CLUSTER_STOPPED, f"RayJob {job.name} is deleted: no cluster is needed.")
+    is_unknown = draft.plan_answer is None  # the operator was restarted: what the driver tells cannot be recorded
+    draft = draft if is_unknown else wind_down(draft)
+    if is_unknown or is_over(draft):
+        why = "no cluster is needed" if draft.refusal is None else "the spec is not accepted"
+        stopped = Event("Normal", reasons.CLUSTER_STOPPED, f"RayJob {job.name} is deleted: {why}.")
         draft = draft.deleting(delete_job(job)).telling(stopped)
     return replace(draft, standing=standing_of(draft))
 

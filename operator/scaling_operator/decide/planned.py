@@ -15,15 +15,21 @@ from scaling_operator.planning import PlanAnswer, PlanRequest
 def plan(draft: Draft) -> Draft:
     """Put the plan and its cost into the status; ask for the plan where it is not known, and end the pass."""
     if draft.refusal is not None:
-        return draft
+        return _as_it_was(draft)
     draft = draft.with_status(corpus_fingerprint=_fingerprint(draft))
     request = _request(draft)
     answer = draft.observed.plan
     if answer is None or answer.digest != request.digest:
         return replace(draft, decision=replace(draft.decision, wants_plan=request), is_done=True)
     if answer.plan is None:
-        return replace(draft, refusal=refusal_of(reasons.UNPLANNABLE, answer.problems))
+        return _as_it_was(replace(draft, refusal=refusal_of(reasons.UNPLANNABLE, answer.problems)))
     return replace(draft, plan_answer=answer).with_status(plan=_plan_status(answer))
+
+
+def _as_it_was(draft: Draft) -> Draft:
+    """Go by the last plan while a RayJob is left of it: its rows are recorded before it goes."""
+    is_left = draft.observed.spec is not None and draft.own_jobs
+    return replace(draft, plan_answer=draft.observed.last_plan) if is_left else draft
 
 
 def _fingerprint(draft: Draft) -> str | None:

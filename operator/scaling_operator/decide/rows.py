@@ -33,7 +33,7 @@ def record_rows(draft: Draft) -> Draft:
     Recording is idempotent: rows come again after a restart of the operator, and a new life of the driver begins by
     repeating what earlier ones have left. A finished trial is never changed back.
     """
-    if draft.refusal is not None:
+    if draft.refusal is not None and draft.plan is None:
         return draft
     answer = draft.answer
     if answer is not None and draft.plan is not None:

@@ -22,7 +22,11 @@ def standing_of(draft: Draft) -> Standing:
 def _refused(draft: Draft) -> Standing | None:
     if draft.refusal is None:
         return None
-    return Standing(False, reasons.NOT_ACCEPTED, "No cluster is started for a spec that is not accepted.")
+    message = "No cluster is started for a spec that is not accepted."
+    if draft.own_jobs:
+        names = ", ".join(sorted(job.name for job in draft.own_jobs))
+        message = f"The spec is not accepted: RayJob {names} is being stopped; its rows are collected first."
+    return Standing(False, reasons.NOT_ACCEPTED, message)
 
 
 def _resting(draft: Draft) -> Standing | None:

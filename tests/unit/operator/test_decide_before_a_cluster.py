@@ -1,16 +1,18 @@
 """What happens before anything is spent: the spec is accepted or refused, planned, priced."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from scene import NOW, Apis, answer, head, identity, is_idle, job, running, scene, seconds, spec_of
+from scene import NOW, Apis, answer, head, identity, is_idle, job, record, row, running, scene, seconds, spec_of
 
-from scaling_api.driver_protocol import DriverPhase
+from scaling_api.driver_protocol import DriverPhase, Intent
 from scaling_api.problems import Problem
-from scaling_api.v1alpha1.status import Spent
+from scaling_api.v1alpha1.status import Spent, TrialState
 from scaling_laws.design.corpora import PYTHON_CORPUS_FINGERPRINT
 from scaling_laws.design.identity import RECIPE_VERSION
 from scaling_operator.observed import ClaimSeen, Observed, Usage
+from scaling_operator.planning import PlanAnswer
 from scaling_operator.settings import Settings
 
 FINGERPRINT = "ab" * 32
@@ -58,11 +60,48 @@ def test_a_cluster_of_a_spec_that_is_no_longer_allowed_goes() -> None:
     begun = running()
     refused = begun.with_spec({"training": {"precision": "BF16"}}).settled()
     assert refused.says("Accepted") == ("False", "Unsupported")
-    assert not refused.observed.ray_jobs
+    assert not refused.observed.ray_jobs, "after a restart its plan is not known, and its rows stay in storage"
     again = refused.with_spec({}).settled()
     assert [seen.name for seen in again.observed.ray_jobs] == ["bytes-a2"]
     assert again.status.ray_job is not None
     assert again.status.ray_job.failures == 0
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        pytest.param(None, id="it cannot be trained"),
+        pytest.param(PlanAnswer("0" * 64, problems=(Problem("spec.sweep", "no grid point is left"),)), id="no plan"),
+    ],
+)
+def test_a_running_cluster_of_a_refused_edit_is_paused_and_collected_before_it_goes(plan: PlanAnswer | None) -> None:
+    begun = running()
+    begun = begun.but(last_plan=begun.observed.plan)
+    if plan is None:
+        edited = begun.with_spec({"training": {"precision": "BF16"}})
+    else:
+        edited = begun.with_spec({"sweep": {"seeds": 2}})
+        wanted = edited.decide().wants_plan
+        assert wanted is not None
+        edited = edited.but(plan=replace(plan, digest=wanted.digest))
+    assert edited.passed().says("Accepted")[0] == "False"
+    assert not edited.decide().deletes
+    pause = edited.decide().message
+    assert pause is not None
+    assert (pause.intent, len(pause.trials)) == (Intent.PAUSE, 8)
+    late = row(1, record(begun.trials[0], TrialState.SUCCEEDED))
+    quiet = edited.passed().but(driver=answer(DriverPhase.PAUSED, [late], plan_hash=pause.hash))
+    assert [r.spec.id for r in quiet.decide().trials] == [begun.trials[0].id]
+    stop = quiet.passed().decide().message
+    assert stop is not None
+    assert stop.intent is Intent.STOP
+    over = quiet.passed().but(driver=answer(DriverPhase.STOPPING, plan_hash=stop.hash, read=1))
+    assert [event.reason for event in over.decide().events] == ["ClusterStopped"]
+    gone = over.settled()
+    assert not gone.observed.ray_jobs
+    assert is_idle(gone.later(10**5).decide())
+    again = gone.with_spec({}).settled()
+    assert [seen.name for seen in again.observed.ray_jobs] == ["bytes-a2"]
 
 
 def test_an_upgrade_that_changes_losses_leaves_an_unfinished_experiment_alone() -> None:
