@@ -38,6 +38,7 @@ _RANK = (Level.NOTE, Level.GOOD, Level.CARE, Level.BAD)
 _LEVELS = {
     FindingCode.CONVERGED: Level.GOOD,
     FindingCode.DENSE_ONLY: Level.NOTE,
+    FindingCode.CHOSEN: Level.NOTE,
     FindingCode.NOT_CONVERGED: Level.BAD,
     FindingCode.TOO_FEW_POINTS: Level.BAD,
     FindingCode.TOO_FEW_LEVELS: Level.BAD,

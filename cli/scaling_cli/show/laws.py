@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from scaling_laws.law import Estimate, Law
 
-_GOOD_NEWS = frozenset(("Converged",))
+_GOOD_NEWS = frozenset(("Converged", "Chosen"))
 _DETAILS = {"hc3": "HC3 error", "cr3": "CR3 error", "cv3": "CV3 error", "t": "t", "p": "p", "vif": "VIF"}
 _METHODS = {
     "WildClusterBootstrapT": "wild cluster bootstrap-t", "CV3": "cluster jackknife (CV3)",

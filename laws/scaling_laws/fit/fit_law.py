@@ -7,9 +7,6 @@ from types import MappingProxyType
 import numpy as np
 
 from scaling_laws.fit.checks import check_points
-from scaling_laws.fit.compound.fit import fit_compound
-from scaling_laws.fit.compound.request import CompoundRequest
-from scaling_laws.fit.expression.fit import fit_expression
 from scaling_laws.fit.linear import fit_linear
 from scaling_laws.fit.log_sum_exp import fit_log_sum_exp
 from scaling_laws.fit.options import IntervalOptions, Objective
@@ -92,8 +89,13 @@ def _fit(
         )
     loss = objective or default_objective(declared)
     if isinstance(declared, TableForm):
+        from scaling_laws.fit.compound.fit import fit_compound  # these engines take a tenth of the command's start
+        from scaling_laws.fit.compound.request import CompoundRequest
+
         return fit_compound(points, CompoundRequest(declared, loss, intervals, named, known))
     if isinstance(declared, ExpressionForm):
+        from scaling_laws.fit.expression.fit import fit_expression
+
         declared = replace(declared, fixed={**declared.fixed, **known}) if known else declared
         return fit_expression(points, declared, objective=loss, intervals=intervals)
     return fit_log_sum_exp(points, _with_fixed(declared, known), objective=loss, intervals=intervals)
