@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from scaling_api.v1alpha1.execution import Budget, Pool
-from scaling_api.v1alpha1.status import Spent
+from scaling_api.v1alpha1.status import PlanStatus, Spent
 from scaling_api.v1alpha1.trial import TrialSpec
 from scaling_operator.desired.quantities import slots_of
 from scaling_operator.observed import PodSeen
@@ -69,6 +69,21 @@ def limit_reached(budget: Budget, spent: Spent, *, started_at: datetime | None, 
     left_s = wall_time_left_s(budget, started_at=started_at, now=now)
     if left_s is not None and left_s <= 0:
         return f"The time of {budget.wall_time} since the first start (budget.wallTime) is over."
+    return None
+
+
+def below_plan(budget: Budget, plan: PlanStatus) -> str | None:
+    """Return a sentence where the plan takes more than a limit allows, so that the sweep will end early."""
+    limits = (
+        (plan.training_flops, budget.training_flops, "training FLOPs", "trainingFlops"),
+        (plan.accelerator_hours, budget.accelerator_hours, "accelerator-hours, as estimated,", "acceleratorHours"),
+        (plan.cost, budget.cost, "in cost, as estimated,", "cost"),
+    )
+    for takes, allowed, what, name in limits:
+        if takes is not None and allowed is not None and takes > allowed:
+            return (
+                f"The plan takes {takes:.3g} {what} and budget.{name} allows {allowed:.3g}: the sweep will end early."
+            )
     return None
 
 

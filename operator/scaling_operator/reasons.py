@@ -82,6 +82,7 @@ DRIVER_ENDED: Final = "DriverEnded"
 # Events that tell of no condition.
 CLUSTER_REQUESTED: Final = "ClusterRequested"
 CLUSTER_STOPPED: Final = "ClusterStopped"
+BUDGET_BELOW_PLAN: Final = "BudgetBelowPlan"
 DRIVER_RESTARTED: Final = "DriverRestarted"
 ROWS_REFUSED: Final = "RowsRefused"
 TRIAL_FAILED: Final = "TrialFailed"

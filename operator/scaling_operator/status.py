@@ -20,6 +20,8 @@ from scaling_api.v1alpha1.trial import TrialKind, TrialRecord
 from scaling_laws.design.plan import Plan
 
 LARGEST_STATUS_BYTES: Final = 64 * 1024
+LONGEST_REFUSAL: Final = 96
+"""Characters of a column of `kubectl get`."""
 _ROOM_BYTES: Final = 2048
 """Left for managed fields that the API server adds, and for a note on what was left out."""
 _GREEK: Final = {"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ"}
@@ -45,6 +47,13 @@ def summarise(status: ExperimentStatus, records: Mapping[str, TrialRecord], plan
     elif status.plan is not None:
         status = status.model_copy(update={"trials": TrialCounts(pending=status.plan.trials)})
     return status.model_copy(update={"summary": _summary(status)})
+
+
+def with_refusal(status: ExperimentStatus, reason: str, message: str) -> ExperimentStatus:
+    """Return the status whose summary says, in the place of a law, why the spec is refused."""
+    said = f"{reason}: {message}"
+    short = said if len(said) <= LONGEST_REFUSAL else said[: LONGEST_REFUSAL - 3] + "..."
+    return status.model_copy(update={"summary": status.summary.model_copy(update={"law": short})})
 
 
 def within_limit(status: ExperimentStatus, *, limit: int = LARGEST_STATUS_BYTES) -> ExperimentStatus:

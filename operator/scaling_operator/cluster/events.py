@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from scaling_operator import reasons
 from scaling_operator.cluster.client import Client
 from scaling_operator.cluster.errors import ClusterError, Taken, Unavailable
 from scaling_operator.cluster.kinds import EVENTS, EXPERIMENTS
@@ -30,6 +31,8 @@ LONGEST_NOTE: Final = 1024
 """Bytes, which is what the API server counts."""
 RETRY_S: Final = 2.0
 ATTEMPTS: Final = 5
+ONCE_A_RAY_JOB: Final = frozenset({reasons.DRIVER_ANSWERS, reasons.CLUSTER_REQUESTED, reasons.CLUSTER_STOPPED})
+"""Told once of the RayJob that they name, whatever the spec's generation."""
 COMPONENT: Final = "scalinglaws.dev/scaling-operator"
 FIELD_MANAGER: Final = "scaling-operator-events"
 
@@ -105,7 +108,8 @@ def cut(text: str, most: int) -> str:
 
 def event_manifest(identity: Identity, event: Event, *, instance: str, at: datetime) -> Manifest:
     """Return the Event as an object of events.k8s.io/v1."""
-    words = "\0".join((identity.uid, str(identity.generation), event.type, event.reason, event.message))
+    generation = "" if event.reason in ONCE_A_RAY_JOB else str(identity.generation)
+    words = "\0".join((identity.uid, generation, event.type, event.reason, event.message))
     digest = hashlib.sha256(words.encode()).hexdigest()[:16]
     return {
         "apiVersion": EVENTS.api_version,

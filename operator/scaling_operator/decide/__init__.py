@@ -24,7 +24,7 @@ from scaling_operator.decide.planned import plan
 from scaling_operator.decide.rows import record_rows
 from scaling_operator.decision import Decision
 from scaling_operator.observed import Observed
-from scaling_operator.status import summarise, within_limit
+from scaling_operator.status import summarise, with_refusal, within_limit
 
 STEPS: Final[tuple[Callable[[Draft], Draft], ...]] = (
     leave_alone, accept, plan, record_rows, find_ends, choose_aim, tend_cluster, instruct, supply, fit, finish, expire,
@@ -47,6 +47,8 @@ def decide(observed: Observed, *, now: datetime) -> Decision:
     draft = set_conditions(draft)
     is_planned = draft.plan_answer is not None
     status = within_limit(summarise(draft.status, draft.records, draft.plan) if is_planned else draft.status)
+    if draft.refusal is not None:
+        status = with_refusal(status, draft.refusal.reason, draft.refusal.message)
     is_new = status != observed.status
     return replace(draft.decision, status=status if is_new else None)
 

@@ -10,6 +10,7 @@ from scaling_operator import budget, reasons
 from scaling_operator.conditions import holds
 from scaling_operator.decide.draft import Aim, Draft
 from scaling_operator.decide.messages import follows
+from scaling_operator.decide.rows import lost_parent
 from scaling_operator.failures import has_ended, ray_job_end
 
 MOST_REPLAYS: Final = 3
@@ -56,7 +57,7 @@ def _too_many_failed(draft: Draft) -> Failure | None:
     """Count failed trials of the plan; those that lost their parent alone are its failure."""
     most = draft.spec.execution.max_failed_trials
     planned = draft.plan.by_id if draft.plan else {}
-    failed = sum(record.status.state is TrialState.FAILED and not _lost_parent(record.status.failure)
+    failed = sum(record.status.state is TrialState.FAILED and not lost_parent(record.status.failure)
                  for trial, record in draft.records.items() if trial in planned)  # fmt: skip
     if failed <= most:
         return None
@@ -65,10 +66,6 @@ def _too_many_failed(draft: Draft) -> Failure | None:
         reason=reasons.TOO_MANY_FAILED_TRIALS,
         message=f"More than {most} trials have failed (execution.maxFailedTrials). Their records say why.",
     )
-
-
-def _lost_parent(failure: Failure | None) -> bool:
-    return failure is not None and failure.reason == "ParentFailed"
 
 
 def _exhausted(draft: Draft) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from scaling_api.v1alpha1.status import Condition, LawStatus
-from scaling_operator import reasons
+from scaling_operator import budget, reasons
 from scaling_operator.conditions import set_condition
 from scaling_operator.decide.draft import Draft
 from scaling_operator.decide.lifetime import is_finished
@@ -57,11 +57,19 @@ def _accepted(draft: Draft) -> Found | None:
     plan = draft.plan_answer.plan
     assert plan is not None
     size = f"The sweep has {len(plan.trials):,} trials of {plan.training_flops:.3g} training FLOPs in all."
+    if shortfall := _shortfall(draft):
+        size = f"{size} {shortfall}"
     if not plan.left_out:
         return Found("True", reasons.PLANNED, size)
     more = f" and {len(plan.left_out) - 3} more" if len(plan.left_out) > 3 else ""
     left_out = "; ".join(plan.left_out[:3])
     return Found("True", reasons.PLANNED, f"{size} Left out: {left_out}{more}.")
+
+
+def _shortfall(draft: Draft) -> str | None:
+    planned = draft.status.plan
+    is_known = draft.refusal is None and draft.plan_answer is not None and planned is not None
+    return budget.below_plan(draft.spec.budget, planned) if is_known and planned is not None else None
 
 
 def _suspended(draft: Draft) -> Found | None:
@@ -103,8 +111,15 @@ def _fitted(draft: Draft) -> Found | None:
         answer = draft.observed.analysis
         return Found("False", reasons.ANALYSIS_FAILED, _kept(draft, answer.failure if answer else None))
     if refused := [law for law in draft.status.laws if law.refused]:
-        return Found("False", reasons.LAW_REFUSED, " ".join(f"{law.name}: {law.refused}" for law in refused))
+        return _law_refused(draft, " ".join(f"{law.name}: {law.refused}" for law in refused))
     return Found("True", reasons.LAWS_FITTED, " ".join(map(_fitted_law, draft.status.laws)))
+
+
+def _law_refused(draft: Draft, why: str) -> Found:
+    """Say that laws were refused: no bad news while more trials will come."""
+    if draft.has_work and not draft.exhausted and not draft.stop:
+        return Found("False", reasons.WAITING_FOR_TRIALS, f"The trials so far are not enough. {why}")
+    return Found("False", reasons.LAW_REFUSED, why)
 
 
 def _kept(draft: Draft, failure: str | None) -> str:
@@ -134,8 +149,20 @@ def _complete(draft: Draft) -> Found | None:
     if not is_finished(draft):
         return Found("False", *_why_not_complete(draft))
     if draft.exhausted:
-        return Found("True", reasons.BUDGET_EXHAUSTED, "The budget is spent, and laws are made of what there is.")
-    return Found("True", reasons.COMPLETED, "Every trial has finished, and laws and answers are made of them.")
+        return Found("True", reasons.BUDGET_EXHAUSTED, f"The budget is spent{_made(draft, 'of what there is')}")
+    return Found("True", reasons.COMPLETED, f"Every trial has finished{_made(draft, 'of them')}")
+
+
+def _made(draft: Draft, of_what: str) -> str:
+    """Return the end of a sentence on the laws."""
+    laws = draft.status.laws
+    if not draft.spec.laws:
+        return "; no laws were asked for."
+    refused = sum(law.refused is not None for law in laws)
+    if refused == len(laws):
+        return f", and no law could be fitted {of_what}; the condition Fitted says why."
+    rest = f"; {refused} of {len(laws)} laws could not be fitted, and the condition Fitted says why" if refused else ""
+    return f", and laws and answers are made {of_what}{rest}."
 
 
 def _why_not_complete(draft: Draft) -> tuple[str, str]:
@@ -145,7 +172,7 @@ def _why_not_complete(draft: Draft) -> tuple[str, str]:
         return reasons.TRIALS_LEFT, "Trials are left to run."
     if not draft.is_stopped:
         return reasons.STOPPING, "The cluster is being stopped."
-    return reasons.FITTING, "Laws are being fitted."
+    return reasons.FITTING, "Laws are being fitted, in turn with those of other experiments."
 
 
 def _failed(draft: Draft) -> Found | None:
@@ -161,7 +188,11 @@ def _is_planned(draft: Draft) -> bool:
 
 
 def _events(draft: Draft, conditions: tuple[Condition, ...]) -> Iterator[Event]:
-    old = {c.type: (c.status, c.reason) for c in draft.observed.status.conditions}
+    before = draft.observed.status.conditions
+    shortfall = _shortfall(draft)
+    if shortfall and all(shortfall not in c.message for c in before if c.type == reasons.ACCEPTED):
+        yield Event("Warning", reasons.BUDGET_BELOW_PLAN, shortfall)
+    old = {c.type: (c.status, c.reason) for c in before}
     told = {event.reason for event in draft.decision.events}
     for condition in conditions:
         if old.get(condition.type) == (condition.status, condition.reason) or condition.reason in told:

@@ -5,12 +5,12 @@ from math import ceil
 from typing import Final
 
 from scaling_api.v1alpha1.status import FitStatus
-from scaling_api.v1alpha1.trial import TrialRecord
+from scaling_api.v1alpha1.trial import TrialKind, TrialRecord
 from scaling_operator.decide.draft import Aim, Draft
 from scaling_operator.fitting import AnalysisRequest
 
 FIRST: Final = 8
-"""Finished trials before which no law is tried while others run: it would be refused."""
+"""Trials with a loss before which no law is tried while others run: it would be refused."""
 GROWTH: Final = 1.25
 """While trials run, laws are fitted again once there are so many times the finished trials, and a few."""
 A_FEW: Final = 4
@@ -22,7 +22,7 @@ def fit(draft: Draft) -> Draft:
         return draft
     draft = _with_answer(draft)
     finished = _finished(draft)
-    if not finished or not _is_worth_it(draft, len(finished)):
+    if not finished or not _is_worth_it(draft, finished):
         return draft
     request = AnalysisRequest(draft.spec, tuple(finished))
     if _is_fitted(draft, request.digest):
@@ -47,14 +47,18 @@ def _is_fitted(draft: Draft, digest: str) -> bool:
     return draft.status.fitted is not None and draft.status.fitted.digest == digest
 
 
-def _is_worth_it(draft: Draft, finished: int) -> bool:
+def _is_worth_it(draft: Draft, finished: list[TrialRecord]) -> bool:
     """Whether to ask: at rest always; while trials run only now and then, for a fit takes a core for seconds."""
     fitted = draft.status.fitted
     if draft.aim is Aim.REST:
         return True
     if fitted is None:
-        return finished >= FIRST
-    return finished < fitted.trials or finished >= ceil(GROWTH * fitted.trials) + A_FEW
+        return sum(_is_point(record) for record in finished) >= FIRST
+    return len(finished) < fitted.trials or len(finished) >= ceil(GROWTH * fitted.trials) + A_FEW
+
+
+def _is_point(record: TrialRecord) -> bool:
+    return record.spec.kind is not TrialKind.TRUNK and record.status.metrics.loss is not None
 
 
 def _finished(draft: Draft) -> list[TrialRecord]:

@@ -25,6 +25,7 @@ class _Folded:
     refused: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     interrupted: int = 0
+    why_interrupted: str | None = None
 
 
 def record_rows(draft: Draft) -> Draft:
@@ -43,6 +44,11 @@ def record_rows(draft: Draft) -> Draft:
             draft = replace(draft, decision=replace(draft.decision, cursor=cursor))
     draft = _with_epoch(_with_spent(draft))
     return replace(draft, unfinished=_unfinished(draft.plan.by_id if draft.plan else {}, draft.records))
+
+
+def lost_parent(failure: Failure | None) -> bool:
+    """Return whether a trial failed for its parent alone: one failure, told and counted where it happened."""
+    return failure is not None and failure.reason == "ParentFailed"
 
 
 def interrupt_running(draft: Draft) -> Draft:
@@ -92,7 +98,9 @@ def _take(row: Row, folded: _Folded, planned: Mapping[str, TrialSpec]) -> None:
         folded.records[trial] = folded.changed[trial] = record
         if status.failure is not None and (known is None or known.status.failure != status.failure):
             folded.failures.append(status.failure)
-        folded.interrupted += status.state is TrialState.INTERRUPTED
+        if status.state is TrialState.INTERRUPTED:
+            folded.interrupted += 1
+            folded.why_interrupted = folded.why_interrupted or (status.failure.message if status.failure else None)
 
 
 def _is_news(state: TrialState, attempts: int, known: TrialRecord) -> bool:
@@ -103,13 +111,13 @@ def _is_news(state: TrialState, attempts: int, known: TrialRecord) -> bool:
 
 def _events(folded: _Folded) -> Iterator[Event]:
     for state, reason in ((TrialState.FAILED, reasons.TRIAL_FAILED), (TrialState.DIVERGED, reasons.TRIAL_DIVERGED)):
-        ended = [record for record in folded.changed.values() if record.status.state is state]
+        ended = [r for r in folded.changed.values() if r.status.state is state and not lost_parent(r.status.failure)]
         for record in ended[:MOST_TOLD]:
             why = record.status.failure.message if record.status.failure else "Its loss was not finite."
             yield Event("Warning", reason, f"Trial {record.spec.id} {state.lower()}. {why}"[:1024])
     if folded.interrupted:
-        why = next((f.message for f in folded.failures), "They go on from their checkpoints.")
-        message = f"{_count(folded.interrupted)} interrupted. {why}"[:1024]
+        rest = "It goes on from its checkpoint." if folded.interrupted == 1 else "They go on from their checkpoints."
+        message = f"{_count(folded.interrupted)} interrupted. {folded.why_interrupted or rest}"[:1024]
         yield Event("Normal", reasons.TRIALS_INTERRUPTED, message)
     if folded.refused:
         more = f" And {len(folded.refused) - 1} more." if len(folded.refused) > 1 else ""

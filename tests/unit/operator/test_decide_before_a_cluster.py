@@ -53,6 +53,8 @@ def test_what_cannot_be_done_is_refused_by_its_path(
     assert refused.says("Accepted") == ("False", reason)
     assert says in refused.condition("Accepted").message
     assert refused.says("ClusterReady") == ("False", "NotAccepted")
+    assert refused.status.summary.law.startswith(f"{reason}: ")
+    assert len(refused.status.summary.law) <= 96
     assert not refused.observed.ray_jobs
 
 

@@ -358,15 +358,16 @@ def test_time_to_live_deletes_the_experiment_and_nothing_else() -> None:
 
 def test_laws_are_fitted_now_and_then_while_trials_run_and_always_at_the_end() -> None:
     begun = running({"sweep": {"seeds": 4}})
-    at, wanted = begun, []
+    at, wanted, points = begun, [], []
     for number, trial in enumerate(begun.trials, start=1):
         seen = row(number, record(trial, TrialState.SUCCEEDED))
         at = at.but(driver=answer(DriverPhase.RUNNING, [seen], plan_hash=hash_of(begun), read=number - 1))
         decision = at.decide()
         if decision.wants_analysis is not None:
             wanted.append(len(decision.wants_analysis.records))
+            points.append(sum(r.status.metrics.loss is not None for r in decision.wants_analysis.records))
         at = at.settled()
-    assert wanted[0] == 8
+    assert points[0] == 8, "trunks have no loss"
     assert wanted[-1] == len(begun.trials) == 32
     assert len(wanted) < 12
 
@@ -386,6 +387,44 @@ def test_refused_laws_are_said_with_their_reasons() -> None:
     refused = at.but(analysis=AnalysisAnswer(wanted.digest, trials=8, laws=(law,))).passed()
     assert refused.says("Fitted") == ("False", "LawRefused")
     assert "chinchilla: It has 4 points" in refused.condition("Fitted").message
+
+
+def test_a_law_that_is_refused_while_trials_are_left_is_no_warning() -> None:
+    begun = running({"sweep": {"seeds": 4}})
+    rows = [row(n + 1, record(trial, TrialState.SUCCEEDED)) for n, trial in enumerate(begun.trials[:-1])]
+    at = begun.but(driver=answer(DriverPhase.RUNNING, rows, plan_hash=hash_of(begun)))
+    wanted = at.decide().wants_analysis
+    assert wanted is not None
+    law = LawStatus(name="chinchilla", form="Chinchilla", points=6, refused="There are 6 points.")
+    early = at.passed().but(analysis=AnalysisAnswer(wanted.digest, trials=31, laws=(law,)))
+    assert not [event for event in early.decide().events if event.type == "Warning"]
+    assert early.passed().says("Fitted") == ("False", "WaitingForTrials")
+    assert "There are 6 points." in early.passed().condition("Fitted").message
+
+
+def test_the_end_says_that_no_law_could_be_fitted() -> None:
+    at = finished(running()).passed()
+    wanted = finished(running()).decide().wants_analysis
+    assert wanted is not None
+    law = LawStatus(name="chinchilla", form="Chinchilla", points=0, refused="It has 4 points and needs 8.")
+    over = stopped(at.but(analysis=AnalysisAnswer(wanted.digest, trials=8, laws=(law,))))
+    assert over.says("Complete") == ("True", "Completed")
+    assert "no law could be fitted" in over.condition("Complete").message
+    assert "laws and answers are made of them" in stopped(finished(running())).condition("Complete").message
+
+
+@pytest.mark.parametrize("limit", [{"trainingFlops": 1e8}, {"acceleratorHours": 1e-9}])
+def test_a_budget_below_the_plan_is_said_once_and_before_anything_is_created(limit: dict[str, float]) -> None:
+    planned = scene({"budget": limit})
+    decision = planned.decide()
+    assert not decision.creates
+    (told,) = (event for event in decision.events if event.reason == "BudgetBelowPlan")
+    assert f"budget.{next(iter(limit))} allows {next(iter(limit.values())):.3g}" in told.message
+    after = planned.passed()
+    assert told.message in after.condition("Accepted").message
+    assert "BudgetBelowPlan" not in {event.reason for event in after.decide().events}
+    enough = after.with_spec({"budget": {"trainingFlops": 1e18}}).passed()
+    assert "budget." not in enough.condition("Accepted").message
 
 
 def test_an_analysis_that_was_given_up_ends_nothing_and_is_not_tried_again() -> None:

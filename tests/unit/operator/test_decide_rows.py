@@ -142,6 +142,23 @@ def test_failures_are_told_and_counted_by_class() -> None:
     assert (decision.status.trials.failed, decision.status.trials.diverged) == (1, 1)
 
 
+def test_children_of_a_failed_trial_are_not_told_one_by_one() -> None:
+    begun = running()
+    cause = infrastructure().model_copy(update={"reason": "NonFiniteLoss", "message": "The loss is not finite."})
+    child = cause.model_copy(update={"reason": "ParentFailed", "message": "It was not run: its parent failed."})
+    trials = begun.trials
+    rows = [row(n, record(trial, FAILED, failure=child)) for n, trial in enumerate(trials[1:], start=1)]
+    rows.append(row(len(trials), record(trials[0], FAILED, failure=cause)))
+    events = [event for event in told(begun, *rows).decide().events if event.reason == "TrialFailed"]
+    assert [trials[0].id in event.message for event in events] == [True]
+
+
+def test_one_trial_that_was_interrupted_is_told_as_one() -> None:
+    begun = running()
+    events = told(begun, row(1, record(begun.trials[0], TrialState.INTERRUPTED))).decide().events
+    assert [event.message for event in events] == ["1 trial was interrupted. It goes on from its checkpoint."]
+
+
 def test_a_new_life_of_the_driver_is_an_infrastructure_failure_and_is_read_from_its_beginning() -> None:
     begun = running()
     trial = begun.trials[0]
