@@ -31,6 +31,11 @@ class Look:
     unseen: tuple[str, ...] = ()
     """Sentences."""
 
+    @property
+    def has_head(self) -> bool:
+        """Whether there is a pod whose log the driver writes."""
+        return any(pod.is_head for pod in self.pods)
+
 
 def look(cluster: Cluster, name: str) -> Look:
     """Return what there is to see of an experiment, five questions asked at once.

@@ -30,7 +30,8 @@ def look_document(look: Look, options: ClusterOptions) -> dict[str, Any]:
                                             "jobDeploymentStatus": job.deployment_status, "isGone": job.is_gone},
         "pods": [_pod(pod) for pod in look.pods],
         "warnings": [_event(event) for event in look.warnings],
-        "next": [{"why": why, "command": command} for why, command in next_steps(experiment, options)],
+        "next": [{"why": why, "command": command}
+                 for why, command in next_steps(experiment, options, has_head=look.has_head)],
         "notSeen": list(look.unseen),
     }  # fmt: skip
 

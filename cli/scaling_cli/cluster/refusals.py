@@ -10,7 +10,10 @@ from scaling_cli.cluster.errors import RefusedError, UnreachableError
 if TYPE_CHECKING:
     from scaling_cli.cluster.configuration import Access
 
-INSTALL_CRDS = "helm install scaling-operator charts/scaling-operator, or kubectl apply --server-side -f crds/"
+INSTALL_CRDS = (
+    "helm install scaling-operator charts/scaling-operator, or kubectl apply --server-side --force-conflicts "
+    "-f charts/scaling-operator/crds"
+)
 _FORBIDDEN = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]*)" in API group "(?P<group>[^"]*)"'
     r'(?: in the namespace "(?P<namespace>[^"]*)"| at the cluster scope)?'

@@ -123,8 +123,14 @@ def without_result(experiment: ClusterExperiment) -> int:
     return experiment.status.trials.failed + experiment.status.trials.diverged
 
 
-def next_steps(experiment: ClusterExperiment, options: ClusterOptions) -> Iterator[tuple[str, str]]:
-    """Yield what its owner may want to do now: why, and the command."""
+def next_steps(experiment: ClusterExperiment, options: ClusterOptions, *, has_head: bool) -> Iterator[tuple[str, str]]:
+    """Yield what its owner may want to do now: why, and the command.
+
+    Args:
+        experiment: as it is.
+        options: of the command.
+        has_head: there is a pod with a driver, which has a log.
+    """
     name, word = experiment.name, standing_of(experiment).word
     if word == "New":
         yield "is the operator running?", "kubectl get pods -A -l app.kubernetes.io/name=scaling-operator"
@@ -133,11 +139,11 @@ def next_steps(experiment: ClusterExperiment, options: ClusterOptions) -> Iterat
     if word in {"Refused", "Budget spent"}:
         field = "spec.budget" if word == "Budget spent" else "the file"
         yield f"after a change of {field}", options.command("apply", "FILE")
-    if word in {"Starting", "Waiting"}:
+    if has_head and word in {"Starting", "Waiting"}:
         yield "what the head says", options.command("logs", name)
     if word == "Failed" or without_result(experiment):
         yield "which trials failed, and why", options.command("trials", name, "--failed")
-    if word == "Failed":
+    if has_head and word == "Failed":
         yield "what the driver said", options.command("logs", name)
     if word == "Running":
         yield "follow it", options.command("status", name, "--watch")

@@ -1,7 +1,7 @@
 """An experiment on a cluster on one page: where it stands, why, what it found, what to do next."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _FEW: Final = 5
+_RECENT: Final = timedelta(hours=1)
+_SETTLING: Final = ("ClusterReady", "Suspended", "Complete")
+"""Conditions that, once True, leave earlier warnings behind."""
 _BAR_WIDTH: Final = 40
 _WANTED_FALSE: Final = ("Suspended", "BudgetExhausted", "Failed")
 """Conditions that say something when they are True."""
@@ -49,13 +52,13 @@ def page_blocks(
     yield from _trials("Running", look, (TrialState.RUNNING,), most)
     yield from _trials("Without a result", look, (TrialState.FAILED, TrialState.DIVERGED, TrialState.INTERRUPTED), most)
     yield from _pods(look.pods, now, is_wide=is_wide)
-    yield from _warnings(look.warnings, now, most)
+    yield from _warnings(look.warnings if is_wide else _current(look, now), now, most)
     yield from law_status_blocks(experiment.status.laws)
     yield from answer_blocks(experiment.status.answers)
     if experiment.status.left_out:
         yield Text(f"\n{experiment.status.left_out}", style="dim")
     yield from (Text(f"\nNot shown: {sentence}", style="dim") for sentence in look.unseen)
-    yield from _next(experiment, options)
+    yield from _next(look, options)
 
 
 def _headline(experiment: ClusterExperiment, now: datetime, *, is_wide: bool) -> "Text":
@@ -141,7 +144,8 @@ def _conditions(experiment: ClusterExperiment, now: datetime, *, is_wide: bool) 
 
 
 def _sign(condition: Condition) -> tuple[str, str]:
-    is_good = (condition.status == "True") != (condition.type in _WANTED_FALSE)
+    # Suspended is what its owner asked for, either way.
+    is_good = condition.type == "Suspended" or (condition.status == "True") != (condition.type in _WANTED_FALSE)
     return ("✓", "green") if is_good else ("✗", "red" if condition.type in {"Failed", "Accepted"} else "yellow")
 
 
@@ -205,6 +209,13 @@ def _pods(pods: Sequence[Pod], now: datetime, *, is_wide: bool) -> "Iterator[Ren
         yield Text(f"and {some(more, 'more worker')} that {'is' if more == 1 else 'are'} ready", style="dim")
 
 
+def _current(look: Look, now: datetime) -> list[ClusterEvent]:
+    """Return the warnings of the last hour, without those from before the state that it is in."""
+    settled = (c for c in look.experiment.status.conditions if c.type in _SETTLING and c.status == "True")
+    since = max([now - _RECENT, *(c.last_transition_time for c in settled)])
+    return [event for event in look.warnings if event.at is None or event.at >= since]
+
+
 def _warnings(events: Sequence[ClusterEvent], now: datetime, most: int | None) -> "Iterator[RenderableType]":
     from rich.text import Text
 
@@ -226,10 +237,10 @@ def _more(number: int, most: int | None) -> "Iterator[Text]":
         yield Text(f"and {number - most:,} more; -o wide shows all", style="dim")
 
 
-def _next(experiment: ClusterExperiment, options: ClusterOptions) -> "Iterator[RenderableType]":
+def _next(look: Look, options: ClusterOptions) -> "Iterator[RenderableType]":
     from rich.text import Text
 
-    steps = list(next_steps(experiment, options))
+    steps = list(next_steps(look.experiment, options, has_head=look.has_head))
     if steps:
         yield Text("\nNext", style="bold")
         yield from finding_blocks([(command, why) for why, command in steps])

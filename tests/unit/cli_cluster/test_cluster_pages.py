@@ -1,5 +1,6 @@
 import io
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -81,7 +82,6 @@ def stuck(made: Made) -> Look:
         "Unschedulable: 0/3 nodes are available",
         "5m   FailedScheduling  Pod w-1  0/3 nodes (×9)",
         "Not shown: You may not read Events.",
-        "scaling logs quickstart",
     ],
 )
 def test_a_page_says_what_is_wrong_and_since_when(words: str, made: Made) -> None:
@@ -189,3 +189,26 @@ def test_what_differs_between_two_specs() -> None:
 @pytest.mark.parametrize(("seconds", "shown"), [(5, "5s"), (119, "119s"), (120, "2m"), (7300, "2h"), (200_000, "2d")])
 def test_ages(seconds: int, shown: str) -> None:
     assert short_ago(NOW - timedelta(seconds=seconds), NOW) == shown
+
+
+def test_what_was_asked_for_has_no_cross(made: Made) -> None:
+    conditions = sweep.conditions_of(("Accepted", "Suspended"), generation=1, since=NOW)
+    look = seen(made(sweep.halfway().status.model_copy(update={"conditions": conditions})))
+    assert "✓  Suspended" in page(look)
+
+
+@pytest.mark.parametrize(("minutes", "is_shown"), [(5, True), (50, False), (70, False)])
+def test_warnings_are_of_this_hour_and_of_this_state(minutes: int, is_shown: bool, made: Made) -> None:
+    conditions = sweep.conditions_of(("Accepted", "ClusterReady"), generation=1, since=NOW - timedelta(minutes=42))
+    experiment = made(sweep.halfway().status.model_copy(update={"conditions": conditions}))
+    warning = ClusterEvent("Pod w-1", "Warning", "FailedScheduling", "0/3 nodes", NOW - timedelta(minutes=minutes))
+    look = seen(experiment, warnings=(warning,))
+    assert ("FailedScheduling" in page(look)) is is_shown
+    assert "FailedScheduling" in page(look, is_wide=True)
+
+
+def test_the_log_of_a_head_is_proposed_where_there_is_one(made: Made) -> None:
+    look = stuck(made)
+    head = pod_of({**written.pod_manifest(look.experiment.manifest, "h-1", role="head"), "status": {}})
+    assert "scaling logs" not in page(look)
+    assert "scaling logs quickstart" in page(replace(look, pods=(*look.pods, head)))

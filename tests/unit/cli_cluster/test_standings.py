@@ -87,5 +87,11 @@ def test_the_shell_is_told_what_a_local_run_would_tell(
     ],
 )
 def test_the_next_step_can_be_typed(word: str, command: str, made: Made) -> None:
-    steps = [step for _, step in next_steps(made(CASES[word]), ClusterOptions(namespace="ml"))]
+    steps = [step for _, step in next_steps(made(CASES[word]), ClusterOptions(namespace="ml"), has_head=True)]
     assert command in steps
+
+
+@pytest.mark.parametrize("word", ["Starting", "Waiting", "Failed"])
+def test_without_a_head_there_is_no_log_to_read(word: str, made: Made) -> None:
+    steps = [step for _, step in next_steps(made(CASES[word]), ClusterOptions(), has_head=False)]
+    assert not any("logs" in step for step in steps)
