@@ -52,6 +52,20 @@ def load_experiment(file: str) -> LoadedExperiment:
     return LoadedExperiment(_validated(root, name=name), Source(name, root))
 
 
+def load_fittable(file: str) -> LoadedExperiment:
+    """Return the same as `load_experiment`, if its laws exist.
+
+    Raises:
+        CommandError: as there, or a law of no known form, column or expression; a line each.
+    """
+    loaded = load_experiment(file)
+    from scaling_laws.law_requests import unfittable  # numerical libraries, which mistakes above do without
+
+    if problems := unfittable(loaded.experiment.spec):
+        raise loaded.source.error(problems)
+    return loaded
+
+
 def _read_text(file: str, *, name: str) -> str:
     try:
         raw = standard_input().read(MAX_BYTES + 1) if file == "-" else _read_bytes(Path(file))

@@ -11,7 +11,7 @@ from scaling_api.v1alpha1 import ExperimentSpec, ScalingExperiment
 from scaling_api.v1alpha1.trial import TrialSpec
 from scaling_cli.errors import CommandError
 from scaling_cli.experiments import LoadedExperiment
-from scaling_laws.analysis import LINEAR
+from scaling_laws.analysis import JOINT, has_dense_surface
 from scaling_laws.design.corpora import PYTHON_CORPUS_FINGERPRINT
 from scaling_laws.design.cost import Estimate, estimate
 from scaling_laws.design.plan import Plan, plan_trials
@@ -37,18 +37,18 @@ class LocalPlan:
     lanes: int
     """Trials at a time."""
     estimate: Estimate
-    place: Place = Place.MACHINE
-    """What runs them."""
+    place: Place | None = Place.MACHINE
+    """What runs them; None where that is not chosen yet."""
 
 
-def plan_locally(loaded: LoadedExperiment, *, place: Place = Place.MACHINE) -> LocalPlan:
-    """Return the plan of an experiment for this machine.
+def plan_locally(loaded: LoadedExperiment, *, place: Place | None = Place.MACHINE) -> LocalPlan:
+    """Return the plan of an experiment for this machine; without a place, for the one that can do most.
 
     Raises:
         CommandError: the spec asks for what cannot be done here, the corpus cannot be read, or the sweep is empty.
     """
     spec = loaded.experiment.spec
-    _refuse_unsupported(loaded, place)
+    _refuse_unsupported(loaded, place or Place.RAY)
     fingerprint = _corpus_fingerprint(spec)
     try:
         plan = plan_trials(spec, corpus_fingerprint=fingerprint)
@@ -103,11 +103,17 @@ def _refuse_unsupported(loaded: LoadedExperiment, place: Place) -> None:
 
 def notes_on(local: LocalPlan) -> tuple[str, ...]:
     """Return sentences on what will not work out, or has no effect, before anything is spent."""
-    return (*unused(local.experiment.spec), *_hopeless_laws(local))
+    return (*unused(local.experiment.spec), *_shared_models(local), *_hopeless_laws(local))
+
+
+def _shared_models(local: LocalPlan) -> Iterator[str]:
+    workers = max((trial.compute.workers for trial in local.plan.trials), default=1)
+    if local.place is None and workers > 1:
+        yield f"Models that {workers} workers share need `scaling run --executor ray`, or a cluster."
 
 
 def _hopeless_laws(local: LocalPlan) -> Iterator[str]:
-    laws = [law.name for law in local.experiment.spec.laws if law.form != LINEAR]
+    laws = [law.name for law in local.experiment.spec.laws if law.form == JOINT or has_dense_surface(law.form)]
     dense = local.plan.dense
     axes = (("N", {t.parameters.matmul for t in dense}), ("D", {t.tokens for t in dense}))
     for axis, values in axes if laws else ():

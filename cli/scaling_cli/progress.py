@@ -16,8 +16,8 @@ from scaling_trainer.executors.base import (
     TrialStarted,
 )
 
-_PRIOR_S = 20.0
-"""Seconds of lane time that the planned speed counts for, beside what is measured."""
+_ENOUGH = 0.1
+"""Share of the run's work after which the measured speed alone counts."""
 _FAILED = frozenset((TrialState.FAILED, TrialState.DIVERGED))
 
 
@@ -116,7 +116,17 @@ class RunProgress:
         return sum(work.fraction * self.estimates.get(work.trial.id, 0.0) for work in self.running.values())
 
     def seconds_left(self, elapsed_s: float) -> float:
-        """Return the expected wall time to the end, from the plan at first and more and more from what was measured."""
-        measured = self.done_s + self._in_work_s
-        speed = (self.lanes * _PRIOR_S + measured) / (_PRIOR_S + elapsed_s)
-        return self.left_s / speed if speed > 0 else 0.0
+        """Return the expected wall time to the end, from the plan at first and soon from what was measured.
+
+        Args:
+            elapsed_s: seconds since the run began, the start of its processes included.
+        """
+        done, left = self.done_s + self._in_work_s, self.left_s
+        if left <= 0:
+            return 0.0
+        # Nothing done after some time: what is left takes as long at least.
+        planned = max(left / self.lanes, elapsed_s * left / (done + left))
+        if done <= 0:
+            return planned
+        trust = min(1.0, done / (_ENOUGH * (done + left)))
+        return trust * left * elapsed_s / done + (1 - trust) * planned

@@ -91,7 +91,7 @@ def execute(
         fresh: remove what earlier runs left.
         on_open: called once the folder is ours, with the number of trials that need not be repeated, and with
             sentences on what in the folder could not be read.
-        on_corpus: called with sentences on what of the corpus is left out.
+        on_corpus: called with sentences on what of the corpus is left out, if there is something to train.
 
     Raises:
         CommandError: the folder or the corpus cannot be used.
@@ -99,19 +99,22 @@ def execute(
     from scaling_trainer.errors import ConfigurationError
     from scaling_trainer.results import ResultsFolder
 
-    begin = time.monotonic()
+    begin, is_open = time.monotonic(), False
     try:
         str(folder.absolute()).encode()
     except UnicodeEncodeError:
         raise CommandError(f"{str(folder)!r}: the name of a results folder must be UTF-8 text.") from None
     try:
         with ResultsFolder.open(folder, local.experiment, fresh=fresh) as results:
+            is_open = True
             if fresh:
                 _forget(folder)
             reused = _reusable(local, results)
             on_open(len(reused), results.warnings)
             results.write_file(PLAN_FILE, json_text(plan_as_json(local)).encode())
-            on_corpus(_checked_corpus(local, folder))
+            remarks = _checked_corpus(local, folder)
+            if len(reused) < len(local.plan.trials):
+                on_corpus(remarks)
             outcome = _train(local, results, finished=reused)
             analysis = None if outcome.interrupted else _analysed(local, outcome)
             seconds = time.monotonic() - begin
@@ -121,14 +124,17 @@ def execute(
     except ConfigurationError as error:
         raise CommandError(str(error)) from None
     except OSError as error:
-        raise CommandError(_disk_trouble(error, folder)) from None
+        raise CommandError(_disk_trouble(error, folder, is_open=is_open)) from None
 
 
-def _disk_trouble(error: OSError, folder: Path) -> str:
+def _disk_trouble(error: OSError, folder: Path, *, is_open: bool) -> str:
     from scaling_trainer.errors import DISK_FULL, DiskFullError
 
     if error.errno in DISK_FULL:
         return str(DiskFullError.at(folder))
+    if not is_open:
+        why = error.strerror or error
+        return f"{folder}: no results folder can be made here ({why}); name another with --out."
     return (
         f"{error.filename or folder}: {error.strerror or error}. Results are kept in {folder}: see that it is there "
         "and that nothing else changes it, then run the experiment again."

@@ -19,9 +19,8 @@ def plan(
     from scaling_cli.show.console import output
     from scaling_cli.show.json_text import json_text
     from scaling_cli.show.plans import plan_blocks
-    from scaling_laws.design.supported import Place
 
-    local = plan_locally(load_experiment(file), place=Place.RAY)
+    local = plan_locally(load_experiment(file), place=None)
     if as_json:
         sys.stdout.write(json_text(plan_as_json(local)) + "\n")
         return

@@ -20,10 +20,10 @@ def validate(
 
 
 def _is_valid(file: str) -> bool:
-    from scaling_cli.experiments import load_experiment
+    from scaling_cli.experiments import load_fittable
 
     try:
-        loaded = load_experiment(file)
+        loaded = load_fittable(file)
     except CommandError as error:
         sys.stderr.write(f"{error}\n")
         return False

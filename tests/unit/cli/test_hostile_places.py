@@ -140,3 +140,11 @@ def test_a_results_folder_needs_a_name_in_utf8(experiment: Path, tmp_path: Path)
     out = os.fsdecode(os.fsencode(tmp_path) + b"/out\xff")
     done = scaling("run", str(experiment), "--out", out)
     assert (done.returncode, "must be UTF-8" in done.stderr) == (2, True)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc here")
+def test_a_folder_that_cannot_be_made_keeps_nothing(experiment: Path) -> None:
+    done = scaling("run", str(experiment), "--out", "/proc/x")
+    assert done.returncode == 2
+    assert "/proc/x: no results folder can be made here" in done.stderr
+    assert "kept" not in done.stderr

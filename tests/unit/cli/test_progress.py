@@ -75,3 +75,11 @@ def test_other_numbers_and_times() -> None:
     ]  # fmt: skip
     seconds = (0.2, 45.4, 125, 3600, 12_000, 187_200)
     assert [duration(s) for s in seconds] == ["under 1 s", "45 s", "2 min 5 s", "1 h", "3 h 20 min", "2 d 4 h"]
+
+
+def test_a_short_plan_that_was_wrong_does_not_promise_a_soon_end(trials: tuple[TrialSpec, ...]) -> None:
+    progress = RunProgress.of(trials, {trial.id: 1.0 for trial in trials}, lanes=4, finished=())
+    assert progress.seconds_left(8.0) == pytest.approx(8.0)
+    for trial in trials[:2]:
+        progress.take(ended(trial))
+    assert progress.seconds_left(31.0) == pytest.approx(31.0 * 8 / 2)

@@ -68,6 +68,7 @@ def test_finished_trials_are_not_repeated(scaling: Scaling, script: Script, tmp_
     again = scaling("run", path)
     assert len(script.ran) == TRIALS
     assert "160 finished trials reused, 0 to run." in again.stdout
+    assert "of the corpus" not in again.stderr
     assert "Nothing to train: all 160 trials were there" in again.stdout
     assert document(scaling("run", path, "--json"))["laws"] == first["laws"]
     assert scaling("run", path, "--fresh").exit_code == 0
@@ -157,7 +158,11 @@ def test_trials_of_several_workers_are_for_ray(scaling: Scaling, script: Script,
     assert result.exit_code == 2
     assert "spec.sweep.compute[0].workers: the local executor trains each model with one process" in result.stderr
     assert "use --executor ray" in result.stderr
-    assert scaling("plan", path).exit_code == 0
+    planned = scaling("plan", path)
+    assert planned.exit_code == 0
+    shown = " ".join(planned.stdout.split())
+    assert "Models that 2 workers share need `scaling run --executor ray`, or a cluster." in shown
+    assert "workers share" not in scaling("plan", write(tmp_path, EXPERIMENT, "one.yaml")).stdout
     path = write(tmp_path, EXPERIMENT.replace("seeds: 2", "compute: [{workers: 99}]", 1))
     result = scaling("run", path, "--executor", "ray")
     assert result.exit_code == 2

@@ -29,7 +29,7 @@ def test_a_csv_is_fitted_without_the_libraries_of_other_commands() -> None:
     assert loaded_by("fit", "/dev/null", "--form", "Chinchilla") & {"torch", "altair", "pyarrow", "pandas"} == set()
 
 
-def test_validation_needs_no_numerical_library() -> None:
+def test_mistakes_in_fields_are_told_without_a_numerical_library() -> None:
     assert loaded_by("validate", "/dev/null") & {"torch", "scipy", "numpy", "altair", "pyarrow"} == set()
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from api_examples import BASE, LITERAL_FIELDS, get, rows, with_literal
-from cli_testing import Scaling, write
+from cli_testing import EXPERIMENT, Scaling, write
 
 VALID = BASE.read_text()
 MISTAKES = """\
@@ -118,3 +118,11 @@ def test_what_is_no_experiment_is_one_sentence(scaling: Scaling, tmp_path: Path,
 def test_a_missing_file_and_a_folder_are_sentences(scaling: Scaling, tmp_path: Path) -> None:
     assert "there is no such file" in scaling("validate", tmp_path / "nothing.yaml").stderr
     assert "this is a folder" in scaling("validate", tmp_path).stderr
+
+
+def test_a_law_of_no_form_is_a_mistake_in_the_words_of_plan(scaling: Scaling, tmp_path: Path) -> None:
+    path = write(tmp_path, EXPERIMENT.replace("form: Chinchilla", "form: Chinchila"))
+    found = scaling("validate", path)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "there is no form Chinchila; did you mean Chinchilla?" in found.stderr
+    assert found.stderr.strip() in scaling("plan", path).stderr
