@@ -27,12 +27,18 @@ def main(start: Start = run) -> int:
         level=settings.log_level.value, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     logging.getLogger("kopf").setLevel(logging.WARNING)  # it says a line for each event
+    logging.getLogger("kopf._core.reactor.running").addFilter(_is_worth_saying)
     gc.freeze()  # what is loaded stays: collections that look at it again hold the event loop up for 100 ms
     try:
         return asyncio.run(start(settings, os.environ))
     except NoCluster as error:
         print(error, file=sys.stderr)  # noqa: T201 - for whoever started it by hand
         return UNUSABLE_SETTINGS
+
+
+def _is_worth_saying(record: logging.LogRecord) -> bool:
+    """Leave out that kopf, in its thread, gets no signals: `run` has them, and ends it."""
+    return "OS signals are ignored" not in record.getMessage()
 
 
 def end(status: int) -> None:

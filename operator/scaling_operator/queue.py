@@ -21,6 +21,8 @@ FIRST_BACKOFF_S: Final = 0.5
 LAST_BACKOFF_S: Final = 300.0
 WAIT_BACKOFF_S: Final = 5.0
 """The longest wait for something that is known to come back by itself, such as the API server."""
+LASTING: Final = 3
+"""Waits in a row after which one is logged, some seconds after the first."""
 RESYNC_S: Final = 600.0
 """Every key is looked at again after so long, with a tenth of it as jitter."""
 
@@ -161,7 +163,8 @@ class Queue(Generic[K]):
         try:
             again = await self._work(key)
         except Wait as wait:
-            logger.log(logging.DEBUG if entry.failures else logging.INFO, "%s waits: %s", key, wait)
+            is_lasting = entry.failures == LASTING
+            logger.log(logging.INFO if is_lasting else logging.DEBUG, "%s waits: %s", key, wait)
             return self._back_off(entry, at_most_s=WAIT_BACKOFF_S, asked_s=wait.after_s)
         except Exception:
             logger.exception("A pass of %s failed", key)

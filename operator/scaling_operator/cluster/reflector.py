@@ -19,7 +19,7 @@ T = TypeVar("T")
 DISCOVERY_S: Final = 30.0
 """How often a kind is looked for that is not installed."""
 SILENCE_S: Final = 90.0
-"""A watch without event or bookmark for so long is dead: the server sends bookmarks every minute."""
+"""A watch without event or bookmark for so long may be dead, or of objects that nobody touches: a list tells."""
 WATCH_S: Final = 300
 """The server ends a watch after this long."""
 PAGE: Final = 500
@@ -123,7 +123,7 @@ class Reflector(Generic[T]):
 
     def _watch(self, version: str) -> str:
         """Follow one watch to its end; return the version to go on from, empty if a list must be made."""
-        heard_at = self.heard_at
+        heard_at, began = self.heard_at, time.monotonic()
         query = {
             **self._query,
             "resourceVersion": version,
@@ -141,8 +141,11 @@ class Reflector(Generic[T]):
                 return ""
             raise
         except Unavailable:
-            if self.heard_at == heard_at:  # it never spoke: the server is away, not the connection
-                raise
+            if self.heard_at == heard_at:  # it never spoke
+                if time.monotonic() - began < SILENCE_S / 2:
+                    raise  # the server is away
+                logger.debug("Nothing was heard of %s; they are listed again", self.kind.plural)
+                return ""
         return version
 
     def _take(self, what: str, found: dict[str, Any]) -> None:
