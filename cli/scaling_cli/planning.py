@@ -11,6 +11,7 @@ from scaling_api.v1alpha1 import ExperimentSpec, ScalingExperiment
 from scaling_api.v1alpha1.trial import TrialSpec
 from scaling_cli.errors import CommandError
 from scaling_cli.experiments import LoadedExperiment
+from scaling_cli.planned_laws import never_fitted
 from scaling_laws.analysis import JOINT, has_dense_surface
 from scaling_laws.design.corpora import PYTHON_CORPUS_FINGERPRINT
 from scaling_laws.design.cost import Estimate, estimate
@@ -103,7 +104,11 @@ def _refuse_unsupported(loaded: LoadedExperiment, place: Place) -> None:
 
 def notes_on(local: LocalPlan) -> tuple[str, ...]:
     """Return sentences on what will not work out, or has no effect, before anything is spent."""
-    return (*unused(local.experiment.spec), *_shared_models(local), *_hopeless_laws(local))
+    return (*unused(local.experiment.spec), *_shared_models(local), *_hopeless_laws(local), *_never_fitted(local))
+
+
+def _never_fitted(local: LocalPlan) -> Iterator[str]:
+    return never_fitted(local.experiment.spec.laws, local.plan)
 
 
 def _shared_models(local: LocalPlan) -> Iterator[str]:
