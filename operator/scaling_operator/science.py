@@ -19,6 +19,7 @@ from typing import Any, Final, TypeAlias
 from scaling_api.problems import Problem
 from scaling_operator.fitting import AnalysisAnswer, AnalysisRequest
 from scaling_operator.planning import PlanAnswer, PlanRequest
+from scaling_operator.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class ScienceProcess:
     def __init__(self, limits: Limits, *, name: str) -> None:
         self._limits, self._name = limits, name
         self._process: Process | None = None
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
         self._idle: asyncio.TimerHandle | None = None
 
     async def answer(self, request: Request) -> Any:
@@ -60,7 +61,7 @@ class ScienceProcess:
         Raises:
             OverLimit: it took too long or too much memory, or the process died.
         """
-        async with self._turn:
+        async with self._turns.turn(_size(request)):
             self._stay()
             try:
                 return await self._ask(request)
@@ -134,6 +135,10 @@ class ScienceProcess:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
+
+
+def _size(request: Request) -> int:
+    return len(request.records) if isinstance(request, AnalysisRequest) else 0
 
 
 class Science:
