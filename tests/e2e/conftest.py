@@ -25,6 +25,7 @@ from throwaway.state import NODE_NAME
 sys.path.insert(0, str(Path(__file__).parent))
 
 from diagnosis import describe
+from documents import lasting, written
 from experiments import Experiment, applied
 from installation import (
     Site,
@@ -35,6 +36,7 @@ from installation import (
     remove_namespace,
     throwaway_site,
 )
+from local_run import LocalRun, run_here
 
 GPUS = 2
 
@@ -90,6 +92,13 @@ def namespace(site: Site) -> Iterator[str]:
 def run(site: Site, namespace: str) -> Callable[[dict[str, Any]], Experiment]:
     """Apply an experiment in the test's namespace."""
     return lambda document: applied(site.server, namespace, document)
+
+
+@pytest.fixture(scope="session")
+def lasting_here(tmp_path_factory: pytest.TempPathFactory) -> LocalRun:
+    """What `scaling run` makes of the lasting experiment, which several tests disturb."""
+    folder = tmp_path_factory.mktemp("lasting")
+    return run_here(written(lasting(), folder), folder / "results")
 
 
 @pytest.fixture(scope="session")

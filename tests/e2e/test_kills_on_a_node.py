@@ -3,16 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from documents import Run, lasting, written
+from documents import Run, lasting
 from experiments import Experiment
 from installation import NAMESPACE, Site
-from local_run import LocalRun, assert_same, run_here
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> LocalRun:
-    folder = tmp_path_factory.mktemp("here")
-    return run_here(written(lasting(), folder), folder / "results")
+from local_run import LocalRun, assert_same
 
 
 def the_head(experiment: Experiment) -> None:
@@ -35,10 +29,12 @@ def the_operator(experiment: Experiment) -> None:
 
 
 @pytest.mark.parametrize("kill", [the_head, a_worker, a_worker_at_once, the_operator])
-def test_a_sweep_comes_to_the_same(run: Run, here: LocalRun, kill: Callable[[Experiment], None], site: Site) -> None:
+def test_a_sweep_comes_to_the_same(
+    run: Run, lasting_here: LocalRun, kill: Callable[[Experiment], None], site: Site
+) -> None:
     experiment = run(lasting())
     experiment.wait_until(lambda it: it.finished() >= 2, "two finished trials", timeout_s=120)
     assert experiment.finished() < experiment.get()["status"]["plan"]["trials"]
     kill(experiment)
     experiment.wait_for("Complete", timeout_s=400)
-    assert_same(experiment, here)
+    assert_same(experiment, lasting_here)

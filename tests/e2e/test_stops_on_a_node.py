@@ -2,9 +2,9 @@
 
 import json
 
-from documents import Run, lasting, small, written
+from documents import Run, lasting, small
 from experiments import Experiment
-from local_run import assert_same, run_here
+from local_run import LocalRun, assert_same
 
 CHILDREN = "scalingtrials,rayjobs,rayclusters,pods,secrets,services,networkpolicies,serviceaccounts,roles,rolebindings"
 
@@ -20,7 +20,7 @@ def test_suspended_at_creation_it_is_a_dry_run(run: Run) -> None:
     assert has_no_cluster(experiment)
 
 
-def test_a_suspended_sweep_frees_its_nodes_and_goes_on_where_it_was(run: Run, tmp_path) -> None:
+def test_a_suspended_sweep_frees_its_nodes_and_goes_on_where_it_was(run: Run, lasting_here: LocalRun) -> None:
     experiment = run(lasting())
     experiment.wait_until(lambda it: it.finished() >= 2, "two finished trials", timeout_s=120)
     experiment.patch({"suspend": True})
@@ -30,7 +30,7 @@ def test_a_suspended_sweep_frees_its_nodes_and_goes_on_where_it_was(run: Run, tm
     experiment.patch({"suspend": False})
     experiment.wait_for("Complete", timeout_s=300)
     assert experiment.get()["status"]["rayJob"]["attempt"] == 2
-    assert_same(experiment, run_here(written(lasting(), tmp_path), tmp_path / "results"))
+    assert_same(experiment, lasting_here)
 
 
 def test_a_spent_budget_ends_the_sweep_and_the_laws_are_fitted_on_what_there_is(run: Run) -> None:
