@@ -120,8 +120,8 @@ def _events(folded: _Folded) -> Iterator[Event]:
         message = f"{_count(folded.interrupted)} interrupted. {folded.why_interrupted or rest}"[:1024]
         yield Event("Normal", reasons.TRIALS_INTERRUPTED, message)
     if folded.refused:
-        more = f" And {len(folded.refused) - 1} more." if len(folded.refused) > 1 else ""
-        yield Event("Warning", reasons.ROWS_REFUSED, f"The driver was not believed: {folded.refused[0]}.{more}"[:1024])
+        # One, and not how many: the same words are one Event, however often the driver repeats itself.
+        yield Event("Warning", reasons.ROWS_REFUSED, f"The driver was not believed: {folded.refused[0]}."[:1024])
 
 
 def _writing(draft: Draft, changed: Mapping[str, TrialRecord]) -> Draft:

@@ -11,7 +11,7 @@ from scaling_trainer.driver.rows import Spending
 from scaling_trainer.driver.standing import NOTHING
 from scaling_trainer.executors.base import Capacity
 
-_LOOK_EVERY_S: Final = 1.0
+_LOOK_EVERY_S: Final = 0.2
 _KEEP_EVERY_S: Final = 60.0
 
 
@@ -31,14 +31,17 @@ class Meter:
         self._not_kept = NOTHING
         self._last: Mapping[str, Capacity] = {}
         self._kept_at = self._looked_at = time.monotonic()
+        self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="meter", daemon=True)
         self._thread.start()
 
     @property
     def not_kept(self) -> Spending:
-        """What was spent since `keep` was called."""
-        return self._not_kept
+        """What was spent since `keep` was called, until now."""
+        with self._lock:
+            self._count()
+            return self._not_kept
 
     def stop(self) -> None:
         """Count until now, keep it, and end the thread."""
@@ -47,20 +50,26 @@ class Meter:
         self._look(keep_after_s=0.0)
 
     def _run(self) -> None:
+        self._look(keep_after_s=_KEEP_EVERY_S)
         while not self._stopped.wait(_LOOK_EVERY_S):
             self._look(keep_after_s=_KEEP_EVERY_S)
 
     def _look(self, *, keep_after_s: float) -> None:
-        now = time.monotonic()
-        seconds, self._looked_at = now - self._looked_at, now
         with contextlib.suppress(Exception):  # an executor that comes or goes: what was up is as it was
             self._last = self._capacity()
-        self._not_kept += spending_of(self._last, self.pools, seconds=seconds)
-        if now - self._kept_at >= keep_after_s:
-            self._kept_at = now
-            if self._not_kept.accelerator_seconds > 0:
-                self._keep(self._not_kept)
+        with self._lock:
+            self._count()
+            if time.monotonic() - self._kept_at < keep_after_s:
+                return
+            self._kept_at, due = time.monotonic(), self._not_kept
+            if due.accelerator_seconds > 0:
+                self._keep(due)
                 self._not_kept = NOTHING
+
+    def _count(self) -> None:
+        now = time.monotonic()
+        seconds, self._looked_at = now - self._looked_at, now
+        self._not_kept += spending_of(self._last, self.pools, seconds=seconds)
 
 
 def spending_of(capacity: Mapping[str, Capacity], pools: tuple[Pool, ...], *, seconds: float) -> Spending:
