@@ -196,8 +196,8 @@ class Deadlines(ApiModel):
     """A driver that does not answer for so long is an infrastructure failure."""
 
 
-def _pods_named(name: str) -> tuple[Manifest, ...]:
-    return ({"namespaceSelector": {}, "podSelector": {"matchLabels": {"app.kubernetes.io/name": name}}},)
+def _pods(label: str, value: str) -> tuple[Manifest, ...]:
+    return ({"namespaceSelector": {}, "podSelector": {"matchLabels": {f"app.kubernetes.io/{label}": value}}},)
 
 
 class Network(ApiModel):
@@ -205,11 +205,12 @@ class Network(ApiModel):
 
     enabled: bool = True
     """Whether experiments get a NetworkPolicy."""
-    kuberay: Many[Manifest] = _pods_named("kuberay-operator")
+    # KubeRay's chart and its kustomize manifests agree on the component; the name is another in each.
+    kuberay: Many[Manifest] = _pods("component", "kuberay-operator")
     """Peers that may reach the dashboard, to submit the driver."""
-    operator: Many[Manifest] = _pods_named("scaling-operator")
+    operator: Many[Manifest] = _pods("name", "scaling-operator")
     """Peers that may reach the driver."""
-    prometheus: Many[Manifest] = _pods_named("prometheus")
+    prometheus: Many[Manifest] = _pods("name", "prometheus")
     """Peers that may read metrics."""
     api_server: Many[Manifest] = ()
     """Peers that the autoscaler may reach on ports 443 and 6443."""

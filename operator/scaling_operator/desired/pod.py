@@ -16,6 +16,9 @@ UNTOUCHED: Final = {
     "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
     "karpenter.sh/do-not-disrupt": "true",
 }
+GRACE_S: Final = 10
+"""The shell that KubeRay starts Ray from passes no signal on, so every pod is there to the end of its grace: cores and
+accelerators that nobody uses, and a lost head's successor that waits. A driver that is asked to end does so in 8 s."""
 
 
 def pod_template(
@@ -42,6 +45,7 @@ def pod_template(
     spec = {
         # Ray's second autoscaler wants Never; KubeRay makes a new pod of one that ends.
         "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": GRACE_S,
         "serviceAccountName": request.service_account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,

@@ -265,6 +265,14 @@ def test_the_fence_lets_in_what_the_experiment_needs_and_out_to_no_more():
     assert head["spec"]["podSelector"]["matchLabels"]["ray.io/node-type"] == "head"
 
 
+@pytest.mark.parametrize("name", ["kuberay-operator", "kuberay"], ids=["chart", "kustomize"])
+def test_kuberay_comes_through_the_fence_however_it_was_installed(name):
+    labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/component": "kuberay-operator"}
+    _, head = network_policies(IDENTITY, Settings())
+    (peer,) = head["spec"]["ingress"][0]["from"]
+    assert labels.items() >= peer["podSelector"]["matchLabels"].items()
+
+
 def test_the_fence_can_be_changed_and_switched_off():
     assert network_policies(IDENTITY, settings_with(network={"enabled": False})) == ()
     minio = {"to": [{"ipBlock": {"cidr": "10.0.0.9/32"}}], "ports": [{"protocol": "TCP", "port": 9000}]}
