@@ -38,6 +38,8 @@ def nodes() -> Iterator[Any]:
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("PYTHONPATH", module_paths())  # what an image has installed
         folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # its sockets' names must be short
+        patch.setenv("RAY_TMPDIR", folder)  # where the head's address is written, into a folder that must be there
+        Path(folder, "ray").mkdir()
         cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "temp_dir": folder})
         cluster.add_node(num_cpus=2, resources={"pool-cores": 2}, temp_dir=folder)
         yield cluster
