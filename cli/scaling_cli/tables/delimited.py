@@ -23,7 +23,7 @@ class DelimitedRows:
         self.header = self._read_header()
 
     def rows(self, columns: Sequence[str]) -> Iterator[tuple[int, Sequence[object]]]:
-        """Return the rows, blank lines left out.
+        """Return the rows, those without any cell left out; empty cells beyond the header do not count.
 
         Raises:
             CommandError: a row has more or fewer cells than the header, or its quotes do not close.
@@ -31,14 +31,20 @@ class DelimitedRows:
         places = [self.header.index(column) for column in columns]
         width = len(self.header)
         for cells in self._cells():
-            if not cells or (len(cells) == 1 and not cells[0].strip()):
+            if not any(cell.strip() for cell in cells):
                 continue
-            if len(cells) != width:
-                raise CommandError(
-                    f"{self._name}:{self._reader.line_num}: this row has {len(cells)} cells and the header {width} "
-                    f"(the delimiter is {self._delimiter!r})."
-                )
+            if len(cells) < width or any(cell.strip() for cell in cells[width:]):
+                raise CommandError(self._wrong_width(cells))
             yield self._reader.line_num, [cells[place] for place in places]
+
+    def _wrong_width(self, cells: Sequence[str]) -> str:
+        found = f"{self._name}:{self._reader.line_num}: this row has {len(cells)} cells and the header"
+        why = f"the delimiter is {self._delimiter!r}"
+        if any("\n" in cell or "\r" in cell for cell in cells):
+            why += "; a quote before it may not be closed"
+        elif self._delimiter == "," and len(cells) > len(self.header):
+            why += "; numbers with a decimal comma, and text with commas, need quotes or another delimiter"
+        return f"{found} {len(self.header)} ({why})."
 
     def _read_header(self) -> tuple[str, ...]:
         header = next((cells for cells in self._cells() if any(cell.strip() for cell in cells)), None)

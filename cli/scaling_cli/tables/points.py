@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling_cli.errors import CommandError
+from scaling_cli.tables.cells import as_count, why_no_number
 from scaling_cli.tables.columns import MEANING, ROLES, ColumnMap, map_columns, usual_column
 from scaling_cli.tables.sources import MAX_ROWS, Row, RowSource
 from scaling_cli.tables.where import as_number, parse_condition
@@ -18,7 +19,8 @@ from scaling_laws.forms import ExpressionForm, Form, LinearForm, TableForm, form
 from scaling_laws.points import FloatArray, Points
 
 POSITIVE = frozenset(("N", "D", "C", "loss"))
-_SHOWN = 40
+COUNTS = frozenset(("N", "D", "C", "steps"))
+"""Roles whose cells may have a suffix or grouped digits."""
 
 
 @dataclass(frozen=True)
@@ -163,31 +165,33 @@ class _Column:
     name: str
     is_positive: bool
     is_number: bool
+    is_count: bool
     cells: "array[float] | list[object]"
     bad: int = 0
     first_bad: str = ""
 
     def judge(self, cell: object, where: str) -> object:
         """Return the cell's value; None, and remember where, when it is unusable."""
-        reason, value = _judge(cell, is_positive=self.is_positive) if self.is_number else _present_cell(cell)
+        reason, value = self._number(cell) if self.is_number else _present_cell(cell)
         if reason:
             self.bad += 1
             self.first_bad = self.first_bad or f"{where} {reason}"
             return None
         return value
 
-
-def _judge(cell: object, *, is_positive: bool) -> tuple[str, float]:
-    """Return why a cell is unusable, or an empty reason and its number."""
-    number = as_number(cell)
-    if number is None:
-        reason, _ = _present_cell(cell)
-        return reason or f"has {str(cell)[:_SHOWN]!r}, which is not a number", 0.0
-    if not math.isfinite(number):
-        return f"has {number}, which is not finite", 0.0
-    if is_positive and number <= 0:
-        return f"has {number:g}, which is not positive", 0.0
-    return "", number
+    def _number(self, cell: object) -> tuple[str, float]:
+        """Return why a cell is unusable, or an empty reason and its number."""
+        number = as_number(cell)
+        if number is None and self.is_count:
+            number = as_count(cell)
+        if number is None:
+            reason, _ = _present_cell(cell)
+            return reason or why_no_number(cell), 0.0
+        if not math.isfinite(number):
+            return f"has {number}, which is not finite", 0.0
+        if self.is_positive and number <= 0:
+            return f"has {number:g}, which is not positive", 0.0
+        return "", number
 
 
 def _present_cell(cell: object) -> tuple[str, object]:
@@ -227,11 +231,13 @@ def _left_out(columns: Iterable[_Column], *, kept: int, taken: int, may_drop: bo
 
 def _columns(mapping: ColumnMap) -> dict[str, _Column]:
     columns = {
-        role: _Column(column, role in POSITIVE, role != "cluster", [] if role == "cluster" else array("d"))
+        role: _Column(
+            column, role in POSITIVE, role != "cluster", role in COUNTS, [] if role == "cluster" else array("d")
+        )
         for role, column in mapping.roles.items()
         if not (role == "C" and "N" in mapping.roles and "D" in mapping.roles)  # C serves only to derive one of them
     }
-    return columns | {_key(name): _Column(column, False, False, []) for name, column in mapping.features.items()}
+    return columns | {_key(name): _Column(column, False, False, False, []) for name, column in mapping.features.items()}
 
 
 def _key(feature: str) -> str:
