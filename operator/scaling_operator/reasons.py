@@ -78,6 +78,7 @@ RAY_JOB_GONE: Final = "RayJobGone"
 HEAD_UNREACHABLE: Final = "HeadUnreachable"
 NEVER_RAN: Final = "NeverRan"
 DRIVER_ENDED: Final = "DriverEnded"
+ROWS_UNREAD: Final = "RowsUnread"
 
 # Events that tell of no condition.
 CLUSTER_REQUESTED: Final = "ClusterRequested"

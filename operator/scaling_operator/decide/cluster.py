@@ -31,6 +31,8 @@ FIRST_PAUSE_S: Final = 10
 LONGEST_PAUSE_S: Final = 300
 MISSING_FOR_S: Final = 60
 """A driver that says that it is done may not have read its last plan yet."""
+READ_WITHIN_S: Final = 3600
+"""A RayJob that only serves rows has so long: 10,000 of them take minutes."""
 STARTING_MARGIN_S: Final = 120
 """KubeRay's own deadline comes first, where it has one."""
 
@@ -86,9 +88,8 @@ def _rest(draft: Draft) -> Draft:
     job = draft.job
     if job is None or job.is_deleting:
         return replace(draft, standing=standing_of(draft))
-    is_unknown = draft.plan_answer is None  # the operator was restarted: what the driver tells cannot be recorded
-    draft = draft if is_unknown else wind_down(draft)
-    if is_unknown or is_over(draft):
+    draft = wind_down(draft)
+    if is_over(draft):
         why = "no cluster is needed" if draft.refusal is None else "the spec is not accepted"
         stopped = Event("Normal", reasons.CLUSTER_STOPPED, f"RayJob {job.name} is deleted: {why}.")
         draft = draft.deleting(delete_job(job)).telling(stopped)
@@ -148,6 +149,7 @@ def _keep(draft: Draft, job: RayJobSeen) -> Draft:
         return _number_next(draft, lost)
     if draft.aim is Aim.READ:
         draft = wind_down(draft)  # and its clock does not run: there is work for the driver, that of being read
+        draft = draft.later(READ_WITHIN_S)
         return replace(draft, standing=standing_of(draft), decision=replace(draft.decision, is_winding_down=False))
     assert draft.ray_job is not None
     written = draft.written_ray_job
@@ -176,7 +178,16 @@ def _lost(draft: Draft, job: RayJobSeen) -> Verdict | None:
         return None
     if draft.answer is None and not job.is_suspended:
         return _not_up(draft, job)
-    return _without_trials(draft)
+    return _unread(draft, job) or _without_trials(draft)
+
+
+def _unread(draft: Draft, job: RayJobSeen) -> Verdict | None:
+    """Return that a driver which only has to be read was not read in time, such as for want of its storage."""
+    begun = job.started_at or job.created_at
+    if draft.answer is None or draft.aim is not Aim.READ or (draft.now - begun).total_seconds() < READ_WITHIN_S:
+        return None
+    text = f"The rows of RayJob {job.name} could not be read within {READ_WITHIN_S} s of its start."
+    return Verdict(FailureClass.INFRASTRUCTURE, reasons.ROWS_UNREAD, text, Retry.REPLACE)
 
 
 def _without_token(draft: Draft, silence: DriverSilence, job: RayJobSeen) -> Verdict | None:

@@ -57,7 +57,6 @@ def _hash(draft: Draft, intent: Intent) -> str:
 
 
 def _digest(draft: Draft, intent: Intent) -> str:
-    assert draft.plan_answer is not None
     parts = DriverPlan(**_parts(draft, intent)).model_dump(mode="json")
-    text = json.dumps([parts, draft.plan_answer.digest], sort_keys=True)
+    text = json.dumps([parts, draft.plan_answer.digest if draft.plan_answer else None], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

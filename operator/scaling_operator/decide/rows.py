@@ -7,6 +7,7 @@ from typing import Final
 from scaling_api.driver_protocol import Row
 from scaling_api.v1alpha1.status import TrialState
 from scaling_api.v1alpha1.trial import Failure, FailureClass, TrialKind, TrialRecord, TrialSpec
+from scaling_laws.design.plan import MAX_TRIALS
 from scaling_operator import budget, reasons
 from scaling_operator.decide.draft import Draft
 from scaling_operator.decision import Cursor, Event
@@ -33,11 +34,14 @@ def record_rows(draft: Draft) -> Draft:
 
     Recording is idempotent: rows come again after a restart of the operator, and a new life of the driver begins by
     repeating what earlier ones have left. A finished trial is never changed back.
+
+    Where the spec is refused and the last plan is not known any more, the driver is believed about which trials there
+    are: what it has done is recorded before it goes.
     """
-    if draft.refusal is not None and draft.plan is None:
+    if draft.observed.spec is None:
         return draft
     answer = draft.answer
-    if answer is not None and draft.plan is not None:
+    if answer is not None and (draft.plan is not None or draft.refusal is not None):
         draft = _fold(draft, answer.rows, answer.refused)
         if answer.rows:
             cursor = Cursor(answer.state.epoch, answer.rows[-1].number)
@@ -72,10 +76,9 @@ def _interrupted(record: TrialRecord) -> TrialRecord:
 
 
 def _fold(draft: Draft, rows: Sequence[Row], unread: Sequence[str]) -> Draft:
-    assert draft.plan is not None
     folded = _Folded(dict(draft.records), refused=list(unread))
     for row in rows:
-        _take(row, folded, draft.plan.by_id)
+        _take(row, folded, draft.plan.by_id if draft.plan else None)
     is_progress = any(record.status.state.is_finished for record in folded.changed.values())
     draft = _writing(draft, folded.changed).failing(*folded.failures).telling(*_events(folded))
     if is_progress and draft.ray_job is not None and draft.ray_job.failures:
@@ -83,10 +86,10 @@ def _fold(draft: Draft, rows: Sequence[Row], unread: Sequence[str]) -> Draft:
     return draft
 
 
-def _take(row: Row, folded: _Folded, planned: Mapping[str, TrialSpec]) -> None:
+def _take(row: Row, folded: _Folded, planned: Mapping[str, TrialSpec] | None) -> None:
     trial, status = row.record.spec.id, row.record.status
     known = folded.records.get(trial)
-    spec = planned.get(trial) or (known.spec if known else None)
+    spec = known.spec if known else _planned(row.record.spec, folded, planned)
     if spec is None:
         folded.refused.append(f"row {row.number} is of the trial {trial}, which is none of this experiment")
     elif status.state in _WITH_RESULT and spec.kind is not TrialKind.TRUNK and status.metrics.loss is None:
@@ -101,6 +104,13 @@ def _take(row: Row, folded: _Folded, planned: Mapping[str, TrialSpec]) -> None:
         if status.state is TrialState.INTERRUPTED:
             folded.interrupted += 1
             folded.why_interrupted = folded.why_interrupted or (status.failure.message if status.failure else None)
+
+
+def _planned(told: TrialSpec, folded: _Folded, planned: Mapping[str, TrialSpec] | None) -> TrialSpec | None:
+    """Return a trial as the plan has it; where no plan is known, as it is told, up to the size of any plan."""
+    if planned is not None:
+        return planned.get(told.id)
+    return told if len(folded.records) < MAX_TRIALS else None
 
 
 def _is_news(state: TrialState, attempts: int, known: TrialRecord) -> bool:

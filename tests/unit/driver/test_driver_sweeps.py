@@ -151,6 +151,8 @@ def test_the_corpus_is_fingerprinted_for_the_plan(driving: Make, tmp_path: Path)
     driver.wait_until(lambda: driver.client.state().corpus_fingerprint is not None)
     assert driver.client.state().corpus_fingerprint == fingerprint(corpus)
     assert driver.client.state().phase is DriverPhase.WAITING
+    driver.client.put(plan((), of=Task(language=LanguageTask(corpus=corpus)), intent=Intent.PAUSE))
+    driver.wait_until(lambda: driver.client.state().phase is DriverPhase.PAUSED)
 
 
 def test_a_corpus_that_cannot_be_used_is_told_in_a_sentence(driving: Make) -> None:

@@ -4,7 +4,22 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from scene import NOW, Apis, answer, head, identity, is_idle, job, record, row, running, scene, seconds, spec_of
+from scene import (
+    NOW,
+    Apis,
+    answer,
+    head,
+    identity,
+    is_idle,
+    job,
+    record,
+    row,
+    running,
+    scene,
+    seconds,
+    silence,
+    spec_of,
+)
 
 from scaling_api.driver_protocol import DriverPhase, Intent
 from scaling_api.problems import Problem
@@ -60,9 +75,9 @@ def test_what_cannot_be_done_is_refused_by_its_path(
 
 def test_a_cluster_of_a_spec_that_is_no_longer_allowed_goes() -> None:
     begun = running()
-    refused = begun.with_spec({"training": {"precision": "BF16"}}).settled()
+    refused = begun.with_spec({"training": {"precision": "BF16"}}).but(driver=silence(60)).settled()
     assert refused.says("Accepted") == ("False", "Unsupported")
-    assert not refused.observed.ray_jobs, "after a restart its plan is not known, and its rows stay in storage"
+    assert not refused.observed.ray_jobs
     again = refused.with_spec({}).settled()
     assert [seen.name for seen in again.observed.ray_jobs] == ["bytes-a2"]
     assert again.status.ray_job is not None
@@ -76,9 +91,12 @@ def test_a_cluster_of_a_spec_that_is_no_longer_allowed_goes() -> None:
         pytest.param(PlanAnswer("0" * 64, problems=(Problem("spec.sweep", "no grid point is left"),)), id="no plan"),
     ],
 )
-def test_a_running_cluster_of_a_refused_edit_is_paused_and_collected_before_it_goes(plan: PlanAnswer | None) -> None:
+@pytest.mark.parametrize("is_known", [True, False], ids=["", "by an operator that was restarted"])
+def test_a_running_cluster_of_a_refused_edit_is_paused_and_collected_before_it_goes(
+    plan: PlanAnswer | None, is_known: bool
+) -> None:
     begun = running()
-    begun = begun.but(last_plan=begun.observed.plan)
+    begun = begun.but(last_plan=begun.observed.plan if is_known else None)
     if plan is None:
         edited = begun.with_spec({"training": {"precision": "BF16"}})
     else:
@@ -90,7 +108,7 @@ def test_a_running_cluster_of_a_refused_edit_is_paused_and_collected_before_it_g
     assert not edited.decide().deletes
     pause = edited.decide().message
     assert pause is not None
-    assert (pause.intent, len(pause.trials)) == (Intent.PAUSE, 8)
+    assert (pause.intent, len(pause.trials)) == (Intent.PAUSE, 8 if is_known else 0)
     late = row(1, record(begun.trials[0], TrialState.SUCCEEDED))
     quiet = edited.passed().but(driver=answer(DriverPhase.PAUSED, [late], plan_hash=pause.hash))
     assert [r.spec.id for r in quiet.decide().trials] == [begun.trials[0].id]

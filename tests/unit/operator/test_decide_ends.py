@@ -203,6 +203,26 @@ def test_rows_of_a_ray_job_that_ended_unread_are_read_by_one_without_workers() -
     assert over.says("Complete") == ("True", "BudgetExhausted")
 
 
+def test_a_driver_that_is_to_be_read_and_cannot_be_is_not_waited_for_for_ever() -> None:
+    begun = running({"budget": {"wallTime": "1h"}})
+    at = begun.later(4000).but(ray_jobs=(), driver=None, pods=()).settled()
+    told = []
+    for number in range(2, 8):
+        at = at.later(400).settled()
+        if at.status.finished_at is not None:
+            break
+        (made,) = at.observed.ray_jobs
+        at = at.but(ray_jobs=(job(number, uid=made.uid, started_at=at.now),), pods=(head(number),))
+        full = answer(DriverPhase.RUNNING, attempt=number, last_row=5, trouble="no space left on device")
+        at = obeyed(at.but(driver=full), DriverPhase.RUNNING)
+        assert not at.later(3599).decide().deletes
+        at = at.later(3600)
+        told += [event.reason for event in at.decide().events if event.type == "Warning"]
+        at = at.settled()
+    assert told == ["RowsUnread"] * 4
+    assert at.says("Complete") == ("True", "BudgetExhausted")
+
+
 def test_reading_is_given_up_after_a_few_failures_and_the_end_stays_the_same() -> None:
     at = running({"budget": {"wallTime": "1h"}}).later(4000).but(ray_jobs=(), driver=None, pods=()).settled()
     for number in range(2, 12):

@@ -14,12 +14,13 @@ from scaling_trainer.driver.executors import MakeExecutor
 from scaling_trainer.driver.feed import Feed
 from scaling_trainer.driver.fingerprints import Fingerprints
 from scaling_trainer.driver.journal import ExperimentJournal
-from scaling_trainer.driver.meter import Meter
+from scaling_trainer.driver.metering import Metering
 from scaling_trainer.driver.metrics import metrics_text
 from scaling_trainer.driver.plans import plan_name
-from scaling_trainer.driver.rows import Spending
 from scaling_trainer.driver.signals import EndSignals
 from scaling_trainer.driver.work import Work
+from scaling_trainer.spending.amounts import Spending
+from scaling_trainer.spending.meter import Meter
 from scaling_trainer.storage.errors import StorageError
 from scaling_trainer.storage.store import Store
 
@@ -74,7 +75,8 @@ class Driver:
         self._work = Work(
             desk, journal, store, make_executor=make_executor, spent=self.spent, is_ending=self._is_ending
         )
-        self._meter = Meter(self._work.capacity, journal.spend)
+        self._meter = Meter(self._work.capacity)
+        self._metering = Metering(self._meter, journal.spend)
         for watch in (self._look_for_successor, self._end_in_time):
             threading.Thread(target=watch, name=watch.__name__, daemon=True).start()
 
@@ -158,11 +160,14 @@ class Driver:
     def _phase(self, accepted: Accepted | None) -> DriverPhase:
         if self._is_ending() or (accepted is not None and accepted.plan.intent is Intent.STOP):
             return DriverPhase.STOPPING
-        if accepted is None or (not accepted.plan.trials and self._fingerprints.is_wanted(accepted.plan)):
+        if accepted is None or self._waits_for_ids(accepted.plan):
             return DriverPhase.WAITING
         if accepted is not self._done_with:
             return DriverPhase.RUNNING
         return DriverPhase.PAUSED if accepted.plan.intent is Intent.PAUSE else DriverPhase.FINISHED
+
+    def _waits_for_ids(self, plan: DriverPlan) -> bool:
+        return plan.intent is Intent.RUN and not plan.trials and self._fingerprints.is_wanted(plan)
 
     def _stopped(self, accepted: Accepted | None) -> Failure | None:
         found = self._fingerprints.failure(accepted.plan) if accepted else None
@@ -216,7 +221,7 @@ class Driver:
         os._exit(ASKED_TO_END)
 
     def _close(self) -> None:
-        self._meter.stop()
+        self._metering.stop()
         if not self._journal.close(_LAST_ROWS_WITHIN_S):
             _log.warning("The last rows did not reach storage; their trials are found by their files, or run again.")
         self._work.close()
