@@ -23,18 +23,36 @@ PACKAGES: Final = ("ca-certificates", "procps", "python3")
 USELESS: Final = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists")
 
 
-def release() -> str:
-    """Return the code name of the machine's Debian or Ubuntu.
+TOOL: Final = "debootstrap"
 
-    Raises:
-        UnavailableError: It is another system.
-    """
-    named = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
-    if not Path(f"/usr/share/debootstrap/scripts/{named}").exists():
-        raise UnavailableError(
-            f"a base image is made by debootstrap, on Debian or Ubuntu: apt-get install debootstrap (release: {named})"
-        )
-    return named
+
+def release() -> str:
+    """Return the code name of the machine's Debian or Ubuntu; empty where it has none."""
+    return platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+
+
+def archive_of(named: str) -> Path:
+    """Return where the base image of a release is, or will be once made."""
+    digest = hashlib.sha256(repr((NAME, named, PACKAGES, USELESS, Path(__file__).read_text())).encode())
+    return cache().parent / "images" / f"base-{named}-{digest.hexdigest()[:12]}.tar"
+
+
+def why_not() -> str:
+    """Return why there is no base image and none can be made; empty where there is or can."""
+    named = release()
+    if archive_of(named).exists():
+        return ""
+    if not shutil.which(TOOL):
+        return f"a base image is made by {TOOL}, on Debian or Ubuntu: apt-get install {TOOL}"
+    if not Path(f"/usr/share/debootstrap/scripts/{named}").is_file():
+        return f"a base image is made by {TOOL}, which does not know this release: {named or 'no Debian or Ubuntu'}"
+    return ""
+
+
+def missing_packages() -> tuple[str, ...]:
+    """Return the Debian packages that making the image needs and that are not here; none where it is made."""
+    is_made = archive_of(release()).exists()
+    return () if is_made or shutil.which(TOOL) else (TOOL,)
 
 
 def base_image() -> Path:
@@ -43,9 +61,10 @@ def base_image() -> Path:
     Raises:
         UnavailableError: This machine cannot make it.
     """
+    if reason := why_not():
+        raise UnavailableError(reason)
     named = release()
-    digest = hashlib.sha256(repr((NAME, named, PACKAGES, USELESS, Path(__file__).read_text())).encode())
-    archive = cache().parent / "images" / f"base-{named}-{digest.hexdigest()[:12]}.tar"
+    archive = archive_of(named)
     if not archive.exists():
         with locked(archive.with_suffix(".lock")):
             if not archive.exists():
@@ -56,7 +75,7 @@ def base_image() -> Path:
 def make(archive: Path, named: str) -> None:
     with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
         root, packed = Path(scratch, "root"), Path(scratch, "image.tar")
-        run("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", named, root, env=quiet())
+        run(TOOL, "--variant=minbase", f"--include={','.join(PACKAGES)}", named, root, env=quiet())
         for folder in USELESS:
             shutil.rmtree(root / folder, ignore_errors=True)
         (root / "root").chmod(0o755)  # a virtualenv may be mounted below it, for users other than root

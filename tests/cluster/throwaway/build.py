@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -72,16 +72,29 @@ def why_not_built(modules: Iterable[Module]) -> str:
 
 def why_no_c() -> str:
     """Return what runc's build lacks here; empty where it has all."""
-    for program, package in (("gcc", "gcc libc6-dev"), ("pkg-config", "pkg-config")):
+    absent = next(absent_for_c(), None)
+    return f"runc must be built, and {absent[0]} not installed: apt-get install {absent[1]}" if absent else ""
+
+
+def absent_for_c() -> Iterator[tuple[str, str]]:
+    """Yield what a build with cgo lacks here, and the Debian packages that bring it."""
+    for program, packages in (("gcc", "gcc libc6-dev"), ("pkg-config", "pkg-config")):
         if not shutil.which(program):
-            return f"runc must be built, and {program} is not installed: apt-get install {package}"
+            yield f"{program} is", packages
     if not has_library("libseccomp"):
-        return "runc must be built, and libseccomp's headers are not installed: apt-get install libseccomp-dev"
-    return ""
+        yield "libseccomp's headers are", "libseccomp-dev"
+
+
+def packages_for(modules: Iterable[Module]) -> Iterator[str]:
+    """Yield the Debian packages that are needed to build what is missing, and are not here."""
+    if any(build.needs_c for module in missing(modules) for build in module.builds):
+        for _, packages in absent_for_c():
+            yield from packages.split()
 
 
 def has_library(name: str) -> bool:
-    return subprocess.run(["pkg-config", "--exists", name], check=False).returncode == 0
+    has_tool = shutil.which("pkg-config") is not None
+    return has_tool and subprocess.run(["pkg-config", "--exists", name], check=False).returncode == 0
 
 
 def built(modules: Iterable[Module], *, say: Say = to_stderr) -> tuple[Path, ...]:

@@ -5,14 +5,19 @@ The keeper's identity is in the name, so that what a killed cluster has left can
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from throwaway.errors import ClusterError
 from throwaway.processes import lives
 
 ROOT: Final = Path("/sys/fs/cgroup")
 PREFIX: Final = "scaling-cluster-"
+NEEDED: Final = ("cpu", "cpuset", "memory", "pids")
+"""Controllers without which the kubelet does not start."""
+HANDED_DOWN: Final = (*NEEDED, "hugetlb")
+"""Controllers that, on v2, the kubelet wants in its group wherever the machine has them."""
 
 
 def is_version_2() -> bool:
@@ -27,10 +32,32 @@ def hierarchies() -> tuple[Path, ...]:
     return tuple(path for path in ROOT.iterdir() if path.is_dir() and not path.is_symlink()) if ROOT.is_dir() else ()
 
 
+def controllers() -> frozenset[str]:
+    """Return the controllers that groups may have here."""
+    if is_version_2():
+        return frozenset((ROOT / "cgroup.controllers").read_text().split())
+    return frozenset(path.name for path in ROOT.iterdir()) if ROOT.is_dir() else frozenset()
+
+
 def make(keeper: str) -> None:
-    """Make the cluster's groups."""
+    """Make the cluster's groups.
+
+    Raises:
+        ClusterError: The machine's root group hands a controller on to none below it.
+    """
+    if is_version_2():
+        hand_down(name for name in HANDED_DOWN if name in controllers())
     for hierarchy in hierarchies():
         (hierarchy / f"{PREFIX}{keeper}").mkdir(exist_ok=True)
+
+
+def hand_down(names: Iterable[str]) -> None:
+    """Let groups below the root have these controllers. It stays so: others may have come to rely on it meanwhile."""
+    switch, wanted = ROOT / "cgroup.subtree_control", " ".join(f"+{name}" for name in names)
+    try:
+        switch.write_text(wanted)
+    except OSError as error:  # EBUSY in a container whose own processes are in the root of its hierarchy
+        raise ClusterError(f"control groups do not get {wanted} by {switch}: {error.strerror}") from error
 
 
 def remove(keeper: str) -> None:

@@ -2,6 +2,8 @@
 
 up --level api|control|node   boot a cluster and print the KUBECONFIG line to use
 down                          take it down, however it was left
+check                         say in one line why no node can be had here, and fail; say nothing where one can
+check --packages              print the Debian packages that a node needs and that are missing
 build LEVEL [MODULE ...]      build what a level needs, and optional modules
 kubectl ...                   kubectl on the cluster
 inside -- COMMAND             run a command in the node: Services and cluster DNS work there
@@ -22,6 +24,7 @@ from throwaway.cluster import Cluster, cluster_of
 from throwaway.errors import ClusterError
 from throwaway.images import Image, pack
 from throwaway.keep import keep
+from throwaway.needs import missing_packages, why_no_pods
 from throwaway.processes import identity
 from throwaway.programs import ALL, LEVELS, modules_of
 from throwaway.state import State, default_folder
@@ -60,6 +63,7 @@ def add_verbs(verbs: Verbs) -> None:
     up.add_argument("--level", choices=LEVELS, default="control")
     up.add_argument("--image", type=Path, action="append", default=[], help="an image archive to load")
     verb(verbs, "down", run_down)
+    verb(verbs, "check", run_check).add_argument("--packages", action="store_true")
     build = verb(verbs, "build", run_build)
     build.add_argument("level", choices=LEVELS)
     build.add_argument("modules", nargs="*", choices=[*ALL, []], metavar="MODULE")
@@ -113,6 +117,13 @@ def run_up(given: argparse.Namespace) -> int:
 def run_down(given: argparse.Namespace) -> int:
     Cluster(State(given.state.resolve())).down()
     return 0
+
+
+def run_check(given: argparse.Namespace) -> int:
+    said = " ".join(missing_packages()) if given.packages else why_no_pods(given.state)
+    if said:
+        print(said)
+    return 1 if said and not given.packages else 0
 
 
 def run_build(given: argparse.Namespace) -> int:
