@@ -154,6 +154,16 @@ class ClaimSeen:
 
 
 @dataclass(frozen=True)
+class SecretSeen:
+    """The Secret that has the name of the driver's."""
+
+    has_token: bool = True
+    """Something can be read under its key: what a driver is started with."""
+    is_foreign: bool = False
+    """Another object owns it, such as an experiment of the same name that is gone: it will go as well."""
+
+
+@dataclass(frozen=True)
 class DriverAnswer:
     """A driver that answers, and its rows that no earlier pass has dealt with."""
 
@@ -234,8 +244,8 @@ class Observed:
     workload: WorkloadSeen | None = None
     claim: ClaimSeen | None = None
     """The claim that the experiment's results are kept on, the namespace's shared one where the spec names none."""
-    has_secret: bool = False
-    """Whether the Secret with the driver's token exists."""
+    secret: SecretSeen | None = None
+    """With the driver's token; None where there is none."""
     known_token: str | None = None
     """The running driver's, where this process still knows it: a lost Secret is made again of it."""
     applied: Mapping[str, str | None] = field(default_factory=dict)

@@ -15,11 +15,11 @@ from scaling_operator.cluster.driver_client import DriverClient, Endpoint
 from scaling_operator.cluster.driver_link import DriverLink
 from scaling_operator.cluster.kinds import SECRETS
 from scaling_operator.cluster.recall import Line, Recall, watched
-from scaling_operator.cluster.seen import Key
+from scaling_operator.cluster.seen import Key, controller_uid
 from scaling_operator.desired.driver import DriverAddress, driver_address
 from scaling_operator.desired.labels import secret_name
 from scaling_operator.desired.volumes import TOKEN_KEY
-from scaling_operator.observed import DriverSeen, DriverSilence, Identity, PodSeen, RayJobSeen
+from scaling_operator.observed import DriverSeen, DriverSilence, Identity, PodSeen, RayJobSeen, SecretSeen
 from scaling_operator.settings import Driver
 
 ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
@@ -43,20 +43,22 @@ class Lines:
     on_poll: Callable[[bool], None]
     locate: Locate = driver_address
 
-    async def has_secret(self, identity: Identity, recall: Recall) -> bool:
-        """Read the driver's token; return whether its Secret exists.
+    async def secret(self, identity: Identity, recall: Recall) -> SecretSeen | None:
+        """Read the driver's token; return its Secret, None where there is none.
 
         While a driver is listened to, its token stays the one that it was started with, and its Secret is only
         looked for now and then.
         """
         is_listening = recall.line is not None and recall.token is not None
         if is_listening and time.monotonic() - recall.secret_read_at < SECRET_AGAIN_S:
-            return True
+            return SecretSeen()
         secret = await self.client.get(SECRETS, identity.namespace, secret_name(identity))
         recall.secret_read_at = time.monotonic() if secret else 0.0
+        token = _token(secret) if secret else None
         if not is_listening:
-            recall.token = _token(secret) if secret else None
-        return secret is not None
+            recall.token = token
+        owner = controller_uid(secret) if secret else None
+        return SecretSeen(token is not None, is_foreign=owner not in {None, identity.uid}) if secret else None
 
     def listen(
         self, identity: Identity, recall: Recall, *, job: RayJobSeen | None, ray_cluster: str, pods: tuple[PodSeen, ...]

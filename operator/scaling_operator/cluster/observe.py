@@ -83,7 +83,7 @@ class Observer:
         trials = self._trials(key, identity, recall)
         jobs = tuple(self._job(job, key, identity) for job in found)
         pods = self._pods(key, identity)
-        has_secret = await self.lines.has_secret(identity, recall)
+        secret = await self.lines.secret(identity, recall)
         job = _in_use(jobs)
         ray_cluster = next((f.ray_cluster for f in found if job and f.seen.name == job.name), "")
         return Observed(
@@ -104,7 +104,7 @@ class Observer:
             warnings=await self._warnings_about(key, jobs, pods),
             workload=self._workload(key, job),
             claim=self._claim(identity, recall),
-            has_secret=has_secret,
+            secret=secret,
             known_token=recall.token,
             winding_down_since=recall.winding_down_since,
             applied=self._applied(key, identity),

@@ -147,7 +147,7 @@ def ray_job_found(manifest: Manifest) -> RayJobFound:
     )
     return RayJobFound(
         seen,
-        controller_uid=_controller(manifest).get("uid"),
+        controller_uid=controller_uid(manifest),
         experiment_uid=_labels(manifest).get(EXPERIMENT_UID),
         ray_cluster=_text(status, "rayClusterName"),
         accelerators=sum(_accelerators(group) for group in _maps(_map(spec, "rayClusterSpec"), "workerGroupSpecs")),
@@ -236,8 +236,10 @@ def _owning_ray_job(manifest: Manifest) -> str:
     return next((_text(owner, "name") for owner in owners if owner.get("kind") == "RayJob"), "")
 
 
-def _controller(manifest: Manifest) -> Mapping[str, Any]:
-    return next((owner for owner in _maps(manifest["metadata"], "ownerReferences") if owner.get("controller")), {})
+def controller_uid(manifest: Manifest) -> str | None:
+    """Return the uid of an object's controlling owner; None where it has none."""
+    owners = (owner for owner in _maps(manifest["metadata"], "ownerReferences") if owner.get("controller"))
+    return next((_text(owner, "uid") for owner in owners), None)
 
 
 def _container(state: Mapping[str, Any]) -> ContainerSeen:

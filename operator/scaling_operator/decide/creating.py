@@ -11,6 +11,7 @@ from scaling_operator.decide.standing import standing_of
 from scaling_operator.decision import APPLIED_DIGEST
 from scaling_operator.desired.claim import shared_claim
 from scaling_operator.desired.execution import queue_of
+from scaling_operator.desired.labels import secret_name
 from scaling_operator.desired.manifest import Manifest
 from scaling_operator.desired.network_policy import network_policies
 from scaling_operator.desired.ray_job import ray_job, replay_job
@@ -58,7 +59,7 @@ def supply(draft: Draft) -> Draft:
     observed = draft.observed
     if draft.refusal is not None or draft.job is None or draft.job.is_deleting or draft.decision.creates:
         return draft
-    if not observed.has_secret and observed.known_token is not None:
+    if observed.secret is None and observed.known_token is not None:
         draft = draft.creating(driver_secret(observed.identity, observed.known_token))
     return draft.applying(*(manifest for manifest in _supplies(draft) if _differs(draft, manifest)))
 
@@ -85,7 +86,7 @@ def _job(draft: Draft) -> Manifest:
 
 def _created_once(draft: Draft) -> list[Manifest]:
     observed = draft.observed
-    secret = [] if observed.has_secret else [driver_secret(observed.identity, observed.fresh_token)]
+    secret = [] if observed.secret else [driver_secret(observed.identity, observed.fresh_token)]
     claim = [shared_claim(observed.identity.namespace, observed.settings)] if _needs_shared_claim(draft) else []
     return [*secret, *claim]
 
@@ -175,6 +176,18 @@ def _room(draft: Draft) -> Standing | None:
     return Standing(False, reasons.NO_ROOM, message)
 
 
+def _secret(draft: Draft) -> Standing | None:
+    """Wait for a person, or garbage collection, where the Secret's name is taken by what no driver can use."""
+    seen, name = draft.observed.secret, secret_name(draft.observed.identity)
+    if seen is None or (seen.has_token and not seen.is_foreign):
+        return None
+    if seen.is_foreign:
+        message = f"The Secret {name} belongs to another owner and is waited out; delete it, or rename the experiment."
+        return Standing(False, reasons.NAME_TAKEN, message, is_warning=True)
+    message = f"The Secret {name} has no token for the driver. Delete it: it is made anew, and the experiment goes on."
+    return Standing(False, reasons.SECRET_INVALID, message, is_warning=True)
+
+
 def _claim(draft: Draft) -> Standing | None:
     """Wait for a claim that is not ours to make. One without a volume yet may be waiting for its first pod."""
     storage, seen = draft.execution.storage, draft.observed.claim
@@ -192,4 +205,4 @@ def _claim(draft: Draft) -> Standing | None:
     return None
 
 
-_WHY_WAIT: Final[tuple[Check, ...]] = (_another, _pause, _kuberay, _kueue, _claim, _room)
+_WHY_WAIT: Final[tuple[Check, ...]] = (_another, _pause, _kuberay, _kueue, _claim, _secret, _room)

@@ -19,7 +19,16 @@ from scaling_api.v1alpha1.trial import TrialMetrics, TrialRecord, TrialSpec, Tri
 from scaling_operator.decide import decide
 from scaling_operator.decision import APPLIED_DIGEST, Decision
 from scaling_operator.fitting import AnalysisAnswer
-from scaling_operator.observed import ClaimSeen, DriverAnswer, DriverSeen, DriverSilence, Observed, PodSeen, RayJobSeen
+from scaling_operator.observed import (
+    ClaimSeen,
+    DriverAnswer,
+    DriverSeen,
+    DriverSilence,
+    Observed,
+    PodSeen,
+    RayJobSeen,
+    SecretSeen,
+)
 from scaling_operator.planning import PlanAnswer
 from scaling_operator.settings import Settings
 
@@ -229,7 +238,7 @@ class World:
             analysis=self.analysis,
             ray_jobs=tuple(job.seen() for job in self.jobs),
             pods=tuple(self._head(job) for job in self.jobs if job.driver is not None),
-            has_secret=self.secret is not None,
+            secret=None if self.secret is None else SecretSeen(),
             known_token=self.token,
             winding_down_since=self.winding_down_since,
             applied=dict(self.applied),

@@ -23,6 +23,7 @@ from scaling_operator.observed import (
     Observed,
     PodSeen,
     RayJobSeen,
+    SecretSeen,
 )
 from scaling_operator.planning import PlanAnswer, PlanRequest, make_plan
 from scaling_operator.settings import Settings
@@ -246,7 +247,7 @@ def carried_out(scene: Scene, decision: Decision) -> Scene:
         if made["kind"] == "RayJob":
             jobs.append(_created(made, scene.now))
         elif made["kind"] == "Secret":
-            fields["has_secret"] = True
+            fields["secret"] = SecretSeen()
         else:
             fields["claim"] = ClaimSeen(made["metadata"]["name"], phase="Pending")
     fields["ray_jobs"] = tuple(jobs)

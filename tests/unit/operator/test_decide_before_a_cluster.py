@@ -26,7 +26,7 @@ from scaling_api.problems import Problem
 from scaling_api.v1alpha1.status import Spent, TrialState
 from scaling_laws.design.corpora import PYTHON_CORPUS_FINGERPRINT
 from scaling_laws.design.identity import RECIPE_VERSION
-from scaling_operator.observed import ClaimSeen, Observed, Usage
+from scaling_operator.observed import ClaimSeen, Observed, SecretSeen, Usage
 from scaling_operator.planning import PlanAnswer
 from scaling_operator.settings import Settings
 
@@ -173,7 +173,7 @@ def test_a_ray_job_is_made_of_the_execution_that_is_written_beside_its_number() 
 
 def test_what_is_there_already_is_not_made_again() -> None:
     claim = ClaimSeen("scaling-results", phase="Bound")
-    numbered = scene().passed().but(has_secret=True, claim=claim)
+    numbered = scene().passed().but(secret=SecretSeen(), claim=claim)
     assert kinds(numbered.decide().creates) == ["RayJob"]
     made = numbered.passed()
     assert not made.but(ray_jobs=()).with_status(ray_job=numbered.status.ray_job).decide().applies
@@ -258,6 +258,8 @@ WAITS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = [
     ({"others": Usage(experiments=2)}, {"caps": {"default": {"experiments": 2}}}, {}, "NoRoom"),
     ({"others": Usage(accelerators=1)}, {"caps": {"default": {"accelerators": 16}}}, GPU, "NoRoom"),
     ({"ray_jobs": (job(is_ours=False, uid="theirs"),)}, {}, {}, "NameTaken"),
+    ({"secret": SecretSeen(is_foreign=True)}, {}, {}, "NameTaken"),
+    ({"secret": SecretSeen(has_token=False)}, {}, {}, "SecretInvalid"),
 ]
 
 
@@ -271,6 +273,7 @@ def test_what_is_missing_is_said_and_waited_for(
     assert all(not job.is_ours for job in waiting.observed.ray_jobs)
     better: dict[str, Any] = {
         "apis": Apis(kueue=True), "claim": ClaimSeen("mine", "Bound"), "others": Usage(), "ray_jobs": (),
+        "secret": None,
     }  # fmt: skip
     begun = waiting.but(**better).settled()
     assert [seen.name for seen in begun.observed.ray_jobs] == ["bytes-a1"], "it goes on by itself"

@@ -291,7 +291,7 @@ def tokenless(since_s: float) -> DriverSilence:
 
 
 def test_a_driver_whose_token_is_lost_is_replaced_with_another_secret() -> None:
-    begun = running().but(has_secret=False, driver=tokenless(30))
+    begun = running().but(secret=None, driver=tokenless(30))
     told = begun.decide()
     assert not told.creates, "the running driver would not know the new token"
     assert [event.reason for event in told.events] == ["SecretMissing"]
@@ -307,7 +307,7 @@ def test_a_driver_whose_token_is_lost_is_replaced_with_another_secret() -> None:
 
 
 def test_a_lost_secret_is_made_again_while_its_token_is_known() -> None:
-    (made,) = running().but(has_secret=False, known_token="as-before").decide().creates
+    (made,) = running().but(secret=None, known_token="as-before").decide().creates
     assert b64decode(made["data"]["token"]) == b"as-before"
     assert not running().but(known_token="as-before").decide().creates
 

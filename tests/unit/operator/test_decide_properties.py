@@ -29,7 +29,7 @@ from scene import (
 )
 
 from scaling_api.v1alpha1.status import Condition, TrialState
-from scaling_operator.observed import Apis, ClaimSeen, DriverAnswer, Usage
+from scaling_operator.observed import Apis, ClaimSeen, DriverAnswer, SecretSeen, Usage
 from scaling_operator.reasons import CONDITIONS
 
 BASE = scene()
@@ -101,7 +101,7 @@ def scenes(draw: st.DrawFn) -> Scene:
             st.sampled_from([None, ClaimSeen("scaling-results", "Bound"), ClaimSeen("scaling-results", "Lost")])
         ),
         others=draw(st.sampled_from([Usage(), Usage(experiments=5)])),
-        has_secret=draw(st.booleans()),
+        secret=draw(st.sampled_from([None, SecretSeen(), SecretSeen(False)])),
     )
     if draw(st.booleans()):
         at = at.with_spec(draw(st.sampled_from(CHANGES)))
