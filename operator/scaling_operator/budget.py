@@ -1,10 +1,10 @@
 """Budgets: what has been spent, what is left, and which limit is reached."""
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
+from scaling_api.v1alpha1.durations import seconds_of
 from scaling_api.v1alpha1.execution import Budget, Pool
 from scaling_api.v1alpha1.status import PlanStatus, Spent
 from scaling_api.v1alpha1.trial import TrialSpec
@@ -13,12 +13,6 @@ from scaling_operator.observed import PodSeen
 
 _SLACK: Final = 1.01
 """Of FLOPs: the driver stops at the limit itself, and the last trial that it admitted may use the budget up."""
-_UNITS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-
-
-def seconds_of(duration: str) -> int:
-    """Return the seconds of a duration such as 90m or 1d12h."""
-    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([dhms])", duration))
 
 
 def most(one: Spent, other: Spent) -> Spent:

@@ -22,6 +22,7 @@ from scaling_api.v1alpha1.status import TrialState
 from scaling_api.v1alpha1.trial import TrialRecord
 from scaling_trainer.durable import sync_folder, write_all
 from scaling_trainer.lines import Line
+from scaling_trainer.spending.amounts import Amount, Spending
 
 
 class AttemptStarted(Line):
@@ -32,6 +33,8 @@ class AttemptStarted(Line):
     attempt: Annotated[int, Field(ge=1)]
     lane: int
     at: datetime
+    flops: Amount = 0.0
+    """Training FLOPs of the whole trial."""
 
 
 class AttemptEnded(Line):
@@ -40,17 +43,30 @@ class AttemptEnded(Line):
     event: Literal["ended"] = "ended"
     record: TrialRecord
     at: datetime
+    flops: Amount | None = None
+    """Training FLOPs that the attempt is counted with; not known of attempts that nobody counted."""
+
+
+class Metered(Line):
+    """What was spent since the row of this kind before it in the same epoch, attempts that ended aside."""
+
+    event: Literal["metered"] = "metered"
+    at: datetime
+    spent: Spending
+    running: dict[TrialId, Amount] = Field(default_factory=dict)
+    """Training FLOPs so far of attempts that run, as far as they have told."""
 
 
 Row: TypeAlias = AttemptStarted | AttemptEnded
-_ROW: Final[TypeAdapter[Row]] = TypeAdapter(Annotated[Row, Field(discriminator="event")])
+JournalRow: TypeAlias = Row | Metered
+_ROW: Final[TypeAdapter[JournalRow]] = TypeAdapter(Annotated[JournalRow, Field(discriminator="event")])
 
 
 @dataclass(frozen=True)
 class Journal:
     """All epochs' rows, in order."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[JournalRow, ...]
     warnings: tuple[str, ...]
     """One sentence for each file with something that is not a row."""
 
@@ -71,7 +87,7 @@ class JournalWriter:
         self._is_synced = True
         sync_folder(path.parent)
 
-    def append(self, row: Row) -> None:
+    def append(self, row: JournalRow) -> None:
         """Write `row`, whole or not at all. It survives this process at once, and the machine after `sync`.
 
         Raises:
@@ -111,7 +127,7 @@ class JournalWriter:
 
 def read_journal(folder: Path) -> Journal:
     """Return the rows of all epochs in `folder`, and a warning for each file with lines that are no rows."""
-    rows: list[Row] = []
+    rows: list[JournalRow] = []
     warnings: list[str] = []
     for path in epoch_files(folder):
         good, bad = _read_file(path)
@@ -130,7 +146,7 @@ def epoch_file(folder: Path, epoch: int) -> Path:
     return folder / f"{epoch:04}.jsonl"
 
 
-def results_of(rows: Iterable[Row]) -> dict[str, TrialRecord]:
+def results_of(rows: Iterable[JournalRow]) -> dict[str, TrialRecord]:
     """Return each trial's result by its id: the first success or divergence, else the last failure."""
     results: dict[str, TrialRecord] = {}
     for row in rows:
@@ -147,7 +163,7 @@ def add_result(results: dict[str, TrialRecord], record: TrialRecord) -> None:
         results[record.spec.id] = record
 
 
-def attempts_of(rows: Iterable[Row]) -> Counter[str]:
+def attempts_of(rows: Iterable[JournalRow]) -> Counter[str]:
     """Return the number of attempts begun at each trial, by its id."""
     return Counter(row.trial for row in rows if isinstance(row, AttemptStarted))
 
@@ -158,8 +174,8 @@ class _BadLine:
     is_torn: bool
 
 
-def _read_file(path: Path) -> tuple[list[Row], list[_BadLine]]:
-    rows: list[Row] = []
+def _read_file(path: Path) -> tuple[list[JournalRow], list[_BadLine]]:
+    rows: list[JournalRow] = []
     bad: list[_BadLine] = []
     lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines, start=1):

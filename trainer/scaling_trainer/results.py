@@ -20,6 +20,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -28,7 +29,7 @@ from pydantic import ValidationError
 
 from scaling_api.problems import problems_of
 from scaling_api.v1alpha1.experiment import ScalingExperiment
-from scaling_api.v1alpha1.trial import TrialRecord, TrialStatus
+from scaling_api.v1alpha1.trial import FailedAttempts, TrialRecord, TrialStatus
 from scaling_trainer.checkpoint import MANIFEST, check_checkpoint
 from scaling_trainer.durable import make_folder, sync_folder, write_whole
 from scaling_trainer.errors import DISK_FULL, CheckpointError, DiskFullError, ResultsFolderError
@@ -45,6 +46,8 @@ from scaling_trainer.journal import (
     read_journal,
     results_of,
 )
+from scaling_trainer.spending.amounts import Spending
+from scaling_trainer.spending.expenses import Expenses
 
 _EXPERIMENT: Final = "experiment.json"
 _LOCK: Final = "lock"
@@ -65,6 +68,7 @@ class ResultsFolder:
         self.warnings = journal.warnings
         self._records = results_of(journal.rows)
         self._attempts = attempts_of(journal.rows)
+        self.expenses = Expenses(journal.rows)
         self._writer = writer
 
     @classmethod
@@ -115,6 +119,11 @@ class ResultsFolder:
     def attempts(self, trial_id: str) -> int:
         """Return the number of attempts begun at a trial, over all epochs."""
         return self._attempts[trial_id]
+
+    def failed_attempts(self, trial_id: str) -> FailedAttempts:
+        """Return none: who runs a folder again wants what has failed to be tried afresh."""
+        del trial_id
+        return FailedAttempts()
 
     def trial_folder(self, trial_id: str) -> Path:
         """Where a trial keeps its files."""
@@ -168,11 +177,21 @@ class ResultsFolder:
         Raises:
             OSError: it could not be written; the journal is as it was.
         """
-        self._opened.journal.append(row)
         if isinstance(row, AttemptStarted):
+            self._opened.journal.append(row)
             self._attempts[row.trial] += 1
+            self.expenses.begin(row)
         else:
+            self._opened.journal.append(self.expenses.end(row))
             add_result(self._records, row.record)
+
+    def spend(self, spent: Spending) -> None:
+        """Write down what was spent beside attempts, and how far those are that run.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        self._opened.journal.append(self.expenses.meter(spent, at=datetime.now(UTC)))
 
     def sync(self) -> None:
         """Bring this epoch's journal to disk."""

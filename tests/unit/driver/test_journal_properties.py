@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 from memory_files import MemoryFiles
 from scripted_plan import AT, trial
 
+from scaling_api.v1alpha1.durations import seconds_of
 from scaling_api.v1alpha1.execution import Budget, Pool
 from scaling_api.v1alpha1.status import TrialState
 from scaling_api.v1alpha1.trial import TrialMetrics, TrialRecord, TrialSpec, TrialStatus
 from scaling_trainer.driver import writer
-from scaling_trainer.driver.budget import Used, does_not_fit, duration, used_up
 from scaling_trainer.driver.journal import ExperimentJournal
-from scaling_trainer.driver.meter import spending_of
-from scaling_trainer.driver.rows import Spending
 from scaling_trainer.executors.base import Capacity
 from scaling_trainer.journal import AttemptEnded, AttemptStarted
+from scaling_trainer.spending.amounts import Spending
+from scaling_trainer.spending.limits import Used, does_not_fit, used_up
+from scaling_trainer.spending.meter import spending_of
 from scaling_trainer.storage.store import Store
 
 STEPS, FLOPS = 10, 8.0
@@ -267,8 +268,8 @@ def test_time_and_money_end_everything(budget: Budget, spent: Spending, word: st
 
 
 def test_durations() -> None:
-    assert duration("1d2h3m4s") == timedelta(days=1, hours=2, minutes=3, seconds=4)
-    assert duration("90m") == timedelta(minutes=90)
+    assert seconds_of("1d2h3m4s") == timedelta(days=1, hours=2, minutes=3, seconds=4).total_seconds()
+    assert seconds_of("90m") == 5400
 
 
 def test_accelerators_cost_by_their_pools_prices() -> None:

@@ -7,23 +7,21 @@ from pathlib import Path
 from typing import Final
 
 from scaling_api.v1alpha1.status import TrialState
-from scaling_api.v1alpha1.trial import TrialRecord, TrialSpec, TrialStatus
+from scaling_api.v1alpha1.trial import FailedAttempts, TrialRecord, TrialSpec, TrialStatus
 from scaling_trainer.driver.feed import Feed
 from scaling_trainer.driver.rows import (
     Changed,
     Merged,
-    Metered,
-    Spending,
     changed_line,
     line_of,
     record_json,
 )
 from scaling_trainer.driver.segments import next_epoch, read_journal, segment_name
-from scaling_trainer.driver.standing import NOTHING
-from scaling_trainer.driver.tally import Tally
 from scaling_trainer.driver.writer import Batch, Writer
 from scaling_trainer.executors.base import Remains
-from scaling_trainer.journal import AttemptStarted, Row
+from scaling_trainer.journal import AttemptStarted, Metered, Row
+from scaling_trainer.spending.amounts import NOTHING, Spending
+from scaling_trainer.spending.tally import Tally
 from scaling_trainer.storage.errors import StorageError
 from scaling_trainer.storage.files import Files
 from scaling_trainer.storage.store import Store
@@ -55,7 +53,7 @@ class ExperimentJournal:
         self.feed = Feed(self.epoch)
         self._standing = found.standing
         self._standing.close_attempts(at=_now())
-        self._tally = Tally()
+        self._tally = Tally(self._standing.account)
         self._files = files
         self._folder = folder
         self._store = store
@@ -81,6 +79,11 @@ class ExperimentJournal:
     def attempts(self, trial_id: str) -> int:
         """See `Ledger`."""
         return self._standing.attempts[trial_id]
+
+    def failed_attempts(self, trial_id: str) -> FailedAttempts:
+        """See `Ledger`."""
+        entry = self._standing.entries.get(trial_id)
+        return (entry.record.status.failed_attempts if entry else None) or FailedAttempts()
 
     def append(self, row: Row) -> None:
         """See `Ledger`."""
@@ -144,14 +147,12 @@ class ExperimentJournal:
     def spent(self) -> Spending:
         """Return what was spent over all epochs, by attempts that run too, as far as they have told."""
         with self._lock:
-            running = sum(self._tally.so_far().values())
-            return self._standing.total() + Spending(training_flops=running)
+            return self._tally.spent()
 
     def flops_with(self, trial: TrialSpec, running: Iterable[TrialSpec]) -> float:
         """Return the FLOPs that will have been spent when `trial` and all that run have ended, if nothing fails."""
         with self._lock:
-            ended = self._standing.total().training_flops
-            return ended + self._tally.committed(running) + self._standing.needed_flops(trial)
+            return self._tally.flops_with(trial, running)
 
     def is_settled(self, trial_id: str) -> bool:
         """Whether a trial has the result that stands."""
@@ -161,7 +162,7 @@ class ExperimentJournal:
     @property
     def first_start(self) -> datetime | None:
         """When the experiment's first attempt began."""
-        return self._standing.first_start
+        return self._standing.account.first_start
 
     @property
     def trouble(self) -> str | None:
@@ -195,9 +196,11 @@ class ExperimentJournal:
     def _started(self, row: AttemptStarted) -> None:
         spec = self._specs[row.trial]
         with self._lock:
-            needed = self._standing.needed_flops(spec)
-            self._tally.begin(spec, number=row.attempt, needed_flops=needed)
-            record = TrialRecord(spec=spec, status=TrialStatus(state=TrialState.RUNNING, attempts=row.attempt))
+            self._tally.begin(spec, number=row.attempt)
+            entry = self._standing.entries.get(row.trial)
+            failed = entry.record.status.failed_attempts if entry else None
+            status = TrialStatus(state=TrialState.RUNNING, attempts=row.attempt, failed_attempts=failed)
+            record = TrialRecord(spec=spec, status=status)
             self._change(record, row.at, flops=0.0)
 
     def _ended(self, record: TrialRecord, at: datetime) -> None:
@@ -233,11 +236,12 @@ class ExperimentJournal:
         entries = list(self._standing.in_order())
         header = Merged(
             through={**self._through, self.epoch: self._sequence},
-            spent=self._standing.spent,
-            first_start=self._standing.first_start,
+            spent=self._standing.account.spent,
+            first_start=self._standing.account.first_start,
             rows=len(entries) + 1,
         )
-        rows = [changed_line(entry.at, record_json(entry.record), flops=entry.counted_flops) for entry in entries]
+        flops = self._standing.account.counted_flops
+        rows = [changed_line(e.at, record_json(e.record), flops=flops[e.record.spec.id]) for e in entries]
         running = Metered(at=_now(), spent=NOTHING, running=self._tally.so_far())
         return [line_of(header), *rows, line_of(running)]
 

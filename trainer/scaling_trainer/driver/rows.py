@@ -6,28 +6,10 @@ from typing import Annotated, Final, Literal, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from scaling_api.driver_protocol import Epoch
-from scaling_api.v1alpha1.base import TrialId
 from scaling_api.v1alpha1.trial import TrialRecord
+from scaling_trainer.journal import Metered
 from scaling_trainer.lines import Line
-
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class Spending(Line):
-    """What was spent."""
-
-    training_flops: Amount = 0.0
-    accelerator_seconds: Amount = 0.0
-    cost: Amount | None = None
-
-    def __add__(self, other: "Spending") -> "Spending":
-        """Return both together."""
-        costs = [cost for cost in (self.cost, other.cost) if cost is not None]
-        return Spending(
-            training_flops=self.training_flops + other.training_flops,
-            accelerator_seconds=self.accelerator_seconds + other.accelerator_seconds,
-            cost=sum(costs) if costs else None,
-        )
+from scaling_trainer.spending.amounts import Amount, Spending
 
 
 class Changed(Line):
@@ -39,16 +21,6 @@ class Changed(Line):
     """Training FLOPs that the attempt which ended here is counted with. In a merged segment, all attempts of the trial
     together, which are part of the header's spending."""
     record: TrialRecord
-
-
-class Metered(Line):
-    """What was spent since the row of this kind before it in the same epoch, attempts that ended aside."""
-
-    event: Literal["metered"] = "metered"
-    at: datetime
-    spent: Spending
-    running: dict[TrialId, Amount] = Field(default_factory=dict)
-    """Training FLOPs so far of attempts that run, as far as they have told."""
 
 
 class Merged(Line):

@@ -6,14 +6,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from scaling_api.driver_protocol import DriverPlan, Intent
+from scaling_api.driver_protocol import Intent
 from scaling_api.v1alpha1.trial import Failure, FailureClass, TrialRecord, TrialSpec
-from scaling_trainer.driver.budget import Used, does_not_fit, used_up
 from scaling_trainer.driver.cached import found_results
 from scaling_trainer.driver.desk import Accepted, Desk
 from scaling_trainer.driver.executors import Bench, MakeExecutor
 from scaling_trainer.driver.journal import ExperimentJournal
-from scaling_trainer.driver.rows import Spending
 from scaling_trainer.executors.base import (
     AttemptFailed,
     Capacity,
@@ -26,6 +24,9 @@ from scaling_trainer.executors.base import (
     TrialProgress,
 )
 from scaling_trainer.executors.failures import failure
+from scaling_trainer.spending.amounts import Spending
+from scaling_trainer.spending.guard import BudgetGuard
+from scaling_trainer.spending.limits import Used
 from scaling_trainer.storage.errors import StorageError
 from scaling_trainer.storage.store import Store
 
@@ -72,7 +73,7 @@ class Work:
         self._bench: Bench | None = None
         self._followed: Accepted | None = None
         self._looked_for: set[str] = set()
-        self._refused: str | None = None
+        self._guard = self._new_guard()
 
     @property
     def lanes(self) -> int:
@@ -87,7 +88,7 @@ class Work:
 
     def run(self, accepted: Accepted) -> None:
         """Run trials until nothing runs and nothing more may begin, or another executor is needed."""
-        self.stopped, self.budget_exhausted, self._refused = None, None, None
+        self.stopped, self.budget_exhausted, self._guard = None, None, self._new_guard()
         bench = Bench.of(accepted.plan)
         try:
             executor = self._executor_for(bench)
@@ -115,14 +116,15 @@ class Work:
         plan = accepted.plan
         if accepted is not self._followed:
             self._follow(accepted)
-        self.budget_exhausted = self._used_up(plan)
+        is_used_up = self._guard.look(plan.budget)
+        self.budget_exhausted = self._guard.used_up
         is_other = plan.intent is not Intent.RUN or Bench.of(plan) != bench
         return Orders(
             revision=accepted.number,
             trials=plan.trials,
             execution=plan.execution,
-            is_paused=is_other or self.budget_exhausted is not None or self._is_ending(),
-            may_start=self._may_start,
+            is_paused=is_other or is_used_up or self._is_ending(),
+            may_start=self._guard.admits,
             retry_failed=False,
             cpu_fallback=plan.cpu_fallback,
         )
@@ -152,29 +154,18 @@ class Work:
                 return found
         return []
 
-    def _may_start(self, trial: TrialSpec, running: Sequence[TrialSpec]) -> bool:
-        accepted = self._followed
-        assert accepted is not None
-        if self.budget_exhausted is not None:
-            return False
-        flops = self._journal.flops_with(trial, running)
-        why = does_not_fit(accepted.plan.budget, trial, flops_with=flops)
-        self._refused = why or self._refused
-        return why is None
+    def _new_guard(self) -> BudgetGuard:
+        return BudgetGuard(used=self._used, flops_with=self._journal.flops_with)
 
-    def _used_up(self, plan: DriverPlan) -> str | None:
-        if plan.budget.accelerator_hours is None and plan.budget.cost is None and plan.budget.wall_time is None:
-            return None
-        used = Used(self._spent(), self._journal.first_start, datetime.now(UTC))
-        return used_up(plan.budget, used)
+    def _used(self) -> Used:
+        return Used(self._spent(), self._journal.first_start, datetime.now(UTC))
 
     def _conclude(self, outcome: Outcome) -> None:
         accepted = self._followed
         assert accepted is not None
         self.stopped = outcome.stopped
         is_complete = all(trial.id in outcome.records for trial in accepted.plan.trials)
-        if self.budget_exhausted is None and not is_complete:
-            self.budget_exhausted = self._refused
+        self.budget_exhausted = self._guard.reached(is_complete=is_complete)
         for why in filter(None, (self.budget_exhausted, outcome.stopped and outcome.stopped.message)):
             _log.warning("%s", why)
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from scaling_api.v1alpha1.execution import Execution
 from scaling_api.v1alpha1.status import TrialState
-from scaling_api.v1alpha1.trial import Failure, FailureClass, TrialRecord, TrialSpec, TrialStatus
+from scaling_api.v1alpha1.trial import FailedAttempts, Failure, FailureClass, TrialRecord, TrialSpec, TrialStatus
 from scaling_trainer.executors.base import AttemptFailed, Event, Ledger, Notice, Orders, TrialEnded, TrialStarted
 from scaling_trainer.executors.failures import failure
 from scaling_trainer.executors.schedule import Schedule
@@ -51,7 +51,7 @@ class Attempts:
         self._execution = Execution()
         self._known: Mapping[str, TrialRecord] = {}
         self._running: dict[int, Attempt] = {}
-        self._failures: Counter[tuple[str, FailureClass]] = Counter()
+        self._failures: dict[str, FailedAttempts] = {}
         self._repairs: Counter[Path] = Counter()
         self._failed_trials: set[str] = set()
         self._unpublished: list[Event] = []
@@ -77,6 +77,9 @@ class Attempts:
                 self._follow_record(record, retry_failed=orders.retry_failed)
         for trial in self._schedule.given_up():
             self._give_up_descendants(trial, "failed")
+        for trial in orders.trials:
+            if self._schedule.is_waiting(trial.id) and self._is_used_up(self._failed(trial.id)):
+                self._give_up_unstarted(trial)
         self._refuse_too_many(self._last_failure())
 
     def start(self, trial: TrialSpec, *, lane: int) -> str:
@@ -84,7 +87,7 @@ class Attempts:
         number = self._ledger.attempts(trial.id) + 1
         remains = self._ledger.remains(trial.id)
         self._running[lane] = Attempt(trial, number)
-        self._ledger.append(AttemptStarted(trial=trial.id, attempt=number, lane=lane, at=_now()))
+        self._ledger.append(AttemptStarted(trial=trial.id, attempt=number, lane=lane, at=_now(), flops=trial.flops))
         self._unpublished += [Notice(f"{fact} {_STARTS_OVER}") for fact in remains.damaged]
         self._unpublished.append(TrialStarted(trial, number, lane, resumed=remains.is_there))
         return f"{self._ledger.epoch}-{number}"
@@ -123,8 +126,8 @@ class Attempts:
             raise RunStoppedError(why)
         if checkpoint is not None and self._repaired(lane, checkpoint, why):
             return
-        self._failures[trial.id, why.failure_class] += 1
-        if self._failures[trial.id, why.failure_class] <= self._retries(why.failure_class):
+        self._failures[trial.id] = failures = self._failed(trial.id).and_one(why.failure_class)
+        if not self._is_used_up(failures):
             self._try_again(lane, why)
         else:
             self._give_up(lane, why)
@@ -163,6 +166,22 @@ class Attempts:
         self._failed_trials.add(attempt.trial.id)
         self._refuse_too_many(why)
 
+    def _give_up_unstarted(self, trial: TrialSpec) -> None:
+        """Give up a trial whose retries are used up by attempts that took the driver with them."""
+        failed = self._failed(trial.id)
+        message = (
+            f"{failed.infrastructure} attempts were lost to infrastructure, and {failed.application} failed by "
+            "themselves: more than execution.retries allows. The driver was lost with the last one."
+        )
+        why = failure(FailureClass.INFRASTRUCTURE, "DriverLost", message)
+        attempts = self._ledger.attempts(trial.id)
+        status = TrialStatus(state=TrialState.FAILED, attempts=attempts, failed_attempts=failed, failure=why)
+        record = TrialRecord(spec=trial, status=status)
+        self._ledger.append(AttemptEnded(record=record, at=_now()))
+        self._unpublished.append(TrialEnded(record))
+        self._give_up_descendants(trial, "failed")
+        self._failed_trials.add(trial.id)
+
     def _refuse_too_many(self, last: Failure | None) -> None:
         failed, allowed = len(self._failed_trials), self._execution.max_failed_trials
         if failed > allowed:
@@ -195,7 +214,7 @@ class Attempts:
         trial = self._running[lane].trial
         owner = next((id_ for id_ in (trial.id, *trial.parents) if id_ in checkpoint.parts), None)
         self._repairs[checkpoint] += 1
-        if owner is None or self._repairs[checkpoint] > self._retries(FailureClass.INFRASTRUCTURE):
+        if owner is None or self._repairs[checkpoint] > self._execution.retries.infrastructure:
             return False
         self._try_again(lane, why.model_copy(update={"failure_class": FailureClass.INFRASTRUCTURE}))
         if not self._ledger.discard(owner, checkpoint):  # a sibling has told before, and it is made again already
@@ -226,12 +245,16 @@ class Attempts:
         self._unpublished.append(TrialEnded(self._record(attempt, status)))
 
     def _record(self, attempt: Attempt, status: TrialStatus) -> TrialRecord:
-        located = self._ledger.located(status)
-        return TrialRecord(spec=attempt.trial, status=located.model_copy(update={"attempts": attempt.number}))
+        failed = self._failed(attempt.trial.id)
+        counts = {"attempts": attempt.number, "failed_attempts": failed if failed != FailedAttempts() else None}
+        return TrialRecord(spec=attempt.trial, status=self._ledger.located(status).model_copy(update=counts))
 
-    def _retries(self, failure_class: FailureClass) -> int:
+    def _failed(self, trial_id: str) -> FailedAttempts:
+        return self._failures.get(trial_id) or self._ledger.failed_attempts(trial_id)
+
+    def _is_used_up(self, failed: FailedAttempts) -> bool:
         retries = self._execution.retries
-        return retries.infrastructure if failure_class is FailureClass.INFRASTRUCTURE else retries.application
+        return failed.infrastructure > retries.infrastructure or failed.application > retries.application
 
 
 def _now() -> datetime:

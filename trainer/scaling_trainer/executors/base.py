@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from scaling_api.v1alpha1.execution import Execution
-from scaling_api.v1alpha1.trial import Failure, TrialRecord, TrialSpec, TrialStatus
+from scaling_api.v1alpha1.trial import FailedAttempts, Failure, TrialRecord, TrialSpec, TrialStatus
 from scaling_trainer.journal import Row
 
 
@@ -132,6 +132,9 @@ class Ledger(Protocol):
 
     def attempts(self, trial_id: str) -> int:
         """Return the number of attempts begun at a trial, over all epochs."""
+
+    def failed_attempts(self, trial_id: str) -> FailedAttempts:
+        """Return how many attempts at a trial have failed, as far as they count against its retries."""
 
     def append(self, row: Row) -> None:
         """Write a row down, whole or not at all; it need not last before `sync`.

@@ -4,66 +4,51 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
 
 from scaling_api.v1alpha1.execution import Pool
-from scaling_trainer.driver.rows import Spending
-from scaling_trainer.driver.standing import NOTHING
 from scaling_trainer.executors.base import Capacity
-
-_LOOK_EVERY_S: Final = 0.2
-_KEEP_EVERY_S: Final = 60.0
+from scaling_trainer.spending.amounts import NOTHING, Spending
 
 
 class Meter:
-    """One thread that looks at what is up, and keeps what it has counted now and then."""
+    """Counts whenever it is looked at; from any thread."""
 
-    def __init__(self, capacity: Callable[[], Mapping[str, Capacity]], keep: Callable[[Spending], None]) -> None:
-        """Start the thread.
+    def __init__(self, capacity: Callable[[], Mapping[str, Capacity]]) -> None:
+        """Begin to count.
 
         Args:
             capacity: what is up, by pool's name.
-            keep: called from the thread with what has been spent since the last call.
         """
         self.pools: tuple[Pool, ...] = ()
         self._capacity = capacity
-        self._keep = keep
         self._not_kept = NOTHING
         self._last: Mapping[str, Capacity] = {}
         self._kept_at = self._looked_at = time.monotonic()
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="meter", daemon=True)
-        self._thread.start()
 
     @property
     def not_kept(self) -> Spending:
-        """What was spent since `keep` was called, until now."""
+        """What was spent since it was last kept, until now."""
         with self._lock:
             self._count()
             return self._not_kept
 
-    def stop(self) -> None:
-        """Count until now, keep it, and end the thread."""
-        self._stopped.set()
-        self._thread.join()
-        self._look(keep_after_s=0.0)
-
-    def _run(self) -> None:
-        self._look(keep_after_s=_KEEP_EVERY_S)
-        while not self._stopped.wait(_LOOK_EVERY_S):
-            self._look(keep_after_s=_KEEP_EVERY_S)
-
-    def _look(self, *, keep_after_s: float) -> None:
+    def look(self) -> None:
+        """Count until now, and see what is up from now on."""
         with contextlib.suppress(Exception):  # an executor that comes or goes: what was up is as it was
             self._last = self._capacity()
         with self._lock:
             self._count()
-            if time.monotonic() - self._kept_at < keep_after_s:
+
+    def keep(self, spend: Callable[[Spending], None], *, after_s: float = 0.0) -> None:
+        """Call `spend` with what was not kept yet, if there is any and the last time is so many seconds ago."""
+        with self._lock:
+            self._count()
+            if time.monotonic() - self._kept_at < after_s:
                 return
-            self._kept_at, due = time.monotonic(), self._not_kept
-            if due.accelerator_seconds > 0:
-                self._keep(due)
+            self._kept_at = time.monotonic()
+            if self._not_kept.accelerator_seconds > 0:
+                spend(self._not_kept)
                 self._not_kept = NOTHING
 
     def _count(self) -> None:

@@ -4,17 +4,16 @@ Training FLOPs are known before they are spent, so a trial that does not fit is 
 wall time go by by themselves: when one of them is used up, what runs is interrupted.
 """
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from scaling_api.v1alpha1.durations import seconds_of
 from scaling_api.v1alpha1.execution import Budget
 from scaling_api.v1alpha1.trial import TrialSpec
-from scaling_trainer.driver.rows import Spending
+from scaling_trainer.spending.amounts import Spending
 
 _TOLERANCE: Final = 1e-9  # a budget of exactly the plan's FLOPs admits the plan, in whatever order it was added up
-_DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
 @dataclass(frozen=True)
@@ -27,14 +26,6 @@ class Used:
     now: datetime
 
 
-def duration(text: str) -> timedelta:
-    """Return the length of a duration such as 1d12h."""
-    found = _DURATION.fullmatch(text)
-    assert found is not None, f"{text} is no duration"
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-
-
 def used_up(budget: Budget, used: Used) -> str | None:
     """Return a sentence on the limit that is reached, where time alone has reached one: everything is to end."""
     hours, spent = used.spent.accelerator_seconds / 3600, used.spent
@@ -43,7 +34,9 @@ def used_up(budget: Budget, used: Used) -> str | None:
     if budget.cost is not None and spent.cost is not None and spent.cost >= budget.cost:
         return f"budget.cost is used up: {spent.cost:.4g} of {budget.cost:g}."
     start = used.first_start
-    if budget.wall_time is not None and start is not None and used.now - start >= duration(budget.wall_time):
+    if budget.wall_time is None or start is None:
+        return None
+    if used.now - start >= timedelta(seconds=seconds_of(budget.wall_time)):
         since = start.isoformat(timespec="seconds")
         return f"budget.wallTime is used up: {budget.wall_time} have passed since the first start at {since}."
     return None

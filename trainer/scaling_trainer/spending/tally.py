@@ -1,9 +1,11 @@
-"""Training FLOPs of attempts, counted by the steps that they have told of."""
+"""Training FLOPs of attempts that run, counted by the steps that they have told of."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scaling_api.v1alpha1.trial import TrialSpec
+from scaling_trainer.spending.account import Account
+from scaling_trainer.spending.amounts import Spending
 
 
 @dataclass(slots=True)
@@ -26,13 +28,14 @@ class _Attempt:
 class Tally:
     """The attempts that run."""
 
-    def __init__(self) -> None:
-        """Begin with none."""
+    def __init__(self, account: Account) -> None:
+        """Begin with none, beside those that have ended."""
+        self._account = account
         self._attempts: dict[str, _Attempt] = {}
 
-    def begin(self, trial: TrialSpec, *, number: int, needed_flops: float) -> None:
+    def begin(self, trial: TrialSpec, *, number: int) -> None:
         """Count an attempt from here on."""
-        self._attempts[trial.id] = _Attempt(trial, number, needed_flops)
+        self._attempts[trial.id] = _Attempt(trial, number, self._account.needed_flops(trial))
 
     def progress(self, trial_id: str, step: int) -> None:
         """An attempt has come to a step."""
@@ -57,7 +60,16 @@ class Tally:
             if attempt.last_step is not None
         }
 
-    def committed(self, running: Iterable[TrialSpec]) -> float:
+    def spent(self) -> Spending:
+        """Return what was spent over all epochs, by attempts that run too, as far as they have told."""
+        return self._account.total() + Spending(training_flops=sum(self.so_far().values()))
+
+    def flops_with(self, trial: TrialSpec, running: Iterable[TrialSpec]) -> float:
+        """Return the FLOPs that will have been spent when `trial` and all that run have ended, if nothing fails."""
+        ended = self._account.total().training_flops
+        return ended + self._committed(running) + self._account.needed_flops(trial)
+
+    def _committed(self, running: Iterable[TrialSpec]) -> float:
         """Return the FLOPs that trials which run will have spent, in the attempts that run, when they end."""
         so_far = self.so_far()
         found = [(self._attempts.get(trial.id), trial) for trial in running]
