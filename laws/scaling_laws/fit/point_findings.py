@@ -26,6 +26,8 @@ FEWEST_PAIRS = 10
 AGREEMENT_P = 1e-3
 """Chance of so much agreement between neighbours that are independent."""
 SAME_SIZE = 1e-6
+ROUNDING = 1e-12
+"""Residuals of points without noise are rounding, whose pattern says nothing."""
 SHOWN = 5
 
 
@@ -136,7 +138,7 @@ def correlated_points(points: Points, residuals: FloatArray) -> Iterator[Finding
     order = np.lexsort((points.D, np.round(np.log(points.N) / SAME_SIZE)))
     same = (np.abs(np.diff(np.log(points.N[order]))) < SAME_SIZE) & (np.diff(points.D[order]) > 0)
     pairs = int(same.sum())
-    if pairs < FEWEST_PAIRS:
+    if pairs < FEWEST_PAIRS or np.sqrt(np.mean(residuals**2)) < ROUNDING:
         return
     scores = _scores(residuals)[order]
     agreement = float(np.mean(scores[:-1][same] * scores[1:][same]) / np.mean(scores**2))

@@ -29,6 +29,7 @@ def with_breaks(count: int, variable: str = "C") -> ExpressionForm:
             Coefficient("c0", lower=-2.0, upper=5.0, start=(0.0, 1.0)),
             *further,
         ),
+        interchangeable=tuple((f"d{i}", f"f{i}", f"c{i}") for i in range(1, count + 1)),
     )
 
 

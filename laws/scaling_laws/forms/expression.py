@@ -56,6 +56,8 @@ class ExpressionForm:
     """Starting values of all fitted coefficients, beside those that the fit finds by itself."""
     searches: bool = True
     """Whether the fit looks for starts by itself; without, only `starts` are used."""
+    interchangeable: tuple[tuple[str, ...], ...] = ()
+    """Groups of coefficients that may change places; a fit numbers them by the size of each group's first."""
     default_loss: str = "log-huber"
     """What is minimised unless the user says otherwise."""
 

@@ -46,7 +46,7 @@ def fit_breaks(points: Points, request: CompoundRequest) -> Law:
     if request.objective.is_student:
         form = replace(with_breaks(_breaks(optimum), variable), fixed=request.fixed)
         optimum = find_expression_optimum(form, points, objective=request.objective)
-    law = expression_law(_in_order(optimum), points, intervals=request.intervals)
+    law = expression_law(optimum, points, intervals=request.intervals)
     finding = Finding(FindingCode.CHOSEN, _sentence(_breaks(optimum), tests))
     return replace(law, form="BNSL", findings=(*law.findings, finding))
 
@@ -78,18 +78,6 @@ def _further(before: ExpressionOptimum, x: FloatArray, count: int) -> tuple[dict
     return tuple(
         {**known, f"d{count}": place, f"f{count}": WIDTH, f"c{count}": turn} for place in places for turn in TURNS
     )
-
-
-def _in_order(optimum: ExpressionOptimum) -> ExpressionOptimum:
-    """Return the optimum with its breaks numbered as they come."""
-    names = optimum.model.names
-    places = [(optimum.p[names.index(f"d{i}")], i) for i in range(1, MOST_BREAKS + 1) if f"d{i}" in names]
-    p = optimum.p.copy()
-    for new, (_, old) in enumerate(sorted(places), start=1):
-        for letter in "dfc":
-            if f"{letter}{old}" in names and f"{letter}{new}" in names:
-                p[names.index(f"{letter}{new}")] = optimum.p[names.index(f"{letter}{old}")]
-    return replace(optimum, p=p)
 
 
 def _breaks(optimum: ExpressionOptimum) -> int:

@@ -75,7 +75,7 @@ def find_expression_optimum(form: ExpressionForm, points: Points, *, objective: 
 def _find(form: ExpressionForm, model: ExpressionModel, points: Points, objective: Objective) -> ExpressionOptimum:
     weights = np.ones(len(points)) if points.weights is None else np.asarray(points.weights, dtype=np.float64)
     optima = _descend(model, _starts(form, model, weights), weights)
-    p = optima.parameters[_first_of_best(optima)]
+    p = _in_order(form, model, optima.parameters[_first_of_best(optima)])
     model, p = model.with_logs_of(_amplitudes(model, p, weights), p)
     p = polish(model.problem, p, weights)
     reached = float(model.problem.forward(p[None], weights).objective[0])
@@ -91,6 +91,17 @@ def _find(form: ExpressionForm, model: ExpressionModel, points: Points, objectiv
         names=model.names,
     )
     return ExpressionOptimum(model, p, weights, reached, certificate, objective)
+
+
+def _in_order(form: ExpressionForm, model: ExpressionModel, p: FloatArray) -> FloatArray:
+    """Return p (P,) with its interchangeable groups numbered as their first coefficients rise."""
+    groups = [[model.names.index(name) for name in group if name in model.names] for group in form.interchangeable]
+    if not groups or any(len(rows) != len(group) for rows, group in zip(groups, form.interchangeable, strict=True)):
+        return p  # coefficients that are held stay where they are
+    out = p.copy()
+    for place, rows in zip(groups, sorted(groups, key=lambda rows: float(p[rows[0]])), strict=True):
+        out[place] = p[rows]
+    return out
 
 
 def _starts(form: ExpressionForm, model: ExpressionModel, weights: FloatArray) -> FloatArray:
