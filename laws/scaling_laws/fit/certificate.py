@@ -1,5 +1,8 @@
 """Why an optimum may be believed."""
 
+from dataclasses import dataclass
+from typing import Protocol
+
 import numpy as np
 
 from scaling_laws.fit.curve import Curve
@@ -25,60 +28,86 @@ def certify(model: Model, p: FloatArray, *, weights: FloatArray, ends: FloatArra
         weights: (n,).
         ends: objectives in which the starts ended, infinite where one has not.
     """
-    return certificate_at(
-        model.problem,
-        p,
-        weights=weights,
-        ends=ends,
-        scale=np.where(np.isin(np.arange(len(p)), model.exponent_rows), np.abs(p), 1.0),
-        ignored=_meaningless(model, p),
-        factor=model.objective_factor,
-        names=model.names,
-    )
+    scale = np.where(np.isin(np.arange(len(p)), model.exponent_rows), np.abs(p), 1.0)
+    return certificate_at(model, p, weights=weights, ends=ends, scale=scale, ignored=_meaningless(model, p))
+
+
+class Fitted(Protocol):
+    """What a certificate needs to know of a form on points."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the parameters."""
+        ...
+
+    @property
+    def problem(self) -> Curve:
+        """What was minimised."""
+        ...
+
+    @property
+    def objective_factor(self) -> float:
+        """From the problem's objective to the one reported."""
+        ...
 
 
 def certificate_at(
-    problem: Curve,
+    model: Fitted,
     p: FloatArray,
     *,
     weights: FloatArray,
     ends: FloatArray,
     scale: FloatArray,
-    ignored: BoolArray,
-    factor: float,
-    names: tuple[str, ...],
+    ignored: BoolArray | None = None,
 ) -> Certificate:
     """Return gradient, curvature and agreement of starts at an optimum.
 
     Args:
-        problem: what was minimised.
+        model: what was fitted.
         p: parameters, (P,).
         weights: (n,).
         ends: objectives in which the starts ended, infinite where one has not.
         scale: size of each parameter's meaningful change, (P,).
-        ignored: parameters that cannot change anything, (P,).
-        factor: from the problem's objective to the one reported.
-        names: of the parameters.
+        ignored: parameters that cannot change anything, (P,); None: there are none.
     """
+    seen = _seen_at(model.problem, p, weights)
+    free = ~seen.is_held if ignored is None else ~(seen.is_held | ignored)
+    eigenvalues = _scaled_eigenvalues(seen.hessian[np.ix_(free, free)])
+    smallest = float(eigenvalues[0]) if abs(eigenvalues[0]) > FLAT else 0.0
+    floor = max(seen.objective, RESOLUTION * float(weights.sum()))
+    above = ends - seen.objective
+    return Certificate(
+        gradient_norm=float(np.max(np.abs(seen.gradient * scale)[free], initial=0.0) / floor),
+        smallest_curvature=smallest,
+        condition_number=float(eigenvalues[-1] / smallest) if smallest > 0 else float("inf"),
+        starts=len(ends),
+        starts_agreeing=int(np.sum(above <= AGREEMENT * floor)),
+        next_basin_gap=_gap(above[above > AGREEMENT * floor], factor=model.objective_factor),
+        active_bounds=tuple(name for name, hit in zip(model.names, seen.is_on_bound, strict=True) if hit),
+    )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A problem at its optimum."""
+
+    objective: float
+    gradient: FloatArray
+    """(P,), infinite where it has no value."""
+    hessian: FloatArray
+    """(P, P)"""
+    is_on_bound: BoolArray
+    is_held: BoolArray
+    """Whether descent would lead outside of a bound."""
+
+
+def _seen_at(problem: Curve, p: FloatArray, weights: FloatArray) -> _Seen:
     at = problem.forward(p[None], weights)
     gradient, hessian = (x[0] for x in problem.derivatives(at, weights[None], np.array([True])))
     gradient = np.where(np.isfinite(gradient), gradient, np.inf)
     on_lower, on_upper = p <= problem.lower, p >= problem.upper
-    free = ~((on_lower & (gradient > 0)) | (on_upper & (gradient < 0)) | ignored)
-    best = float(at.objective[0])
-    floor = max(best, RESOLUTION * float(weights.sum()))
-    eigenvalues = _scaled_eigenvalues(hessian[np.ix_(free, free)])
-    agreeing = ends - best <= AGREEMENT * floor
-    smallest = float(eigenvalues[0]) if abs(eigenvalues[0]) > FLAT else 0.0
-    return Certificate(
-        gradient_norm=float(np.max(np.abs(gradient * scale)[free], initial=0.0) / floor),
-        smallest_curvature=smallest,
-        condition_number=float(eigenvalues[-1] / smallest) if smallest > 0 else float("inf"),
-        starts=len(ends),
-        starts_agreeing=int(agreeing.sum()),
-        next_basin_gap=_gap(ends[~agreeing] - best, factor=factor),
-        active_bounds=tuple(name for name, hit in zip(names, on_lower | on_upper, strict=True) if hit),
-    )
+    held = (on_lower & (gradient > 0)) | (on_upper & (gradient < 0))
+    return _Seen(float(at.objective[0]), gradient, hessian, on_lower | on_upper, held)
 
 
 def _meaningless(model: Model, p: FloatArray) -> BoolArray:

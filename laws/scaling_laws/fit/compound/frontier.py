@@ -48,25 +48,16 @@ def fit_frontier(
     """
     weights = np.ones(len(points)) if points.weights is None else np.asarray(points.weights, dtype=np.float64)
     minima = find(weights)
-    if len(minima.C) < FEWEST_MINIMA or np.ptp(np.log(minima.C)) < 0.1:
-        message = (
-            f"{request.form.name} finds the best model inside the sizes of {len(minima.C)} {unit}, and needs at least "
-            f"{FEWEST_MINIMA} of different compute; train sizes on both sides of the optimum at more of them."
-        )
-        raise LawRefusedError(Finding(FindingCode.TOO_FEW_LEVELS, message))
+    _refuse_few(minima, request.form.name, unit)
     method, draws = _draws(points, request, find, units, weights)
     values = coefficients(minima)
-    limits = _limits(draws, request.intervals.level)
     fitted = values[0] * minima.C ** values[1]
     residuals = np.log(minima.N / fitted)
     total = float(np.sum((np.log(minima.N) - np.log(minima.N).mean()) ** 2))
     return Law(
         form=request.form.name,
         formula=FORMULA,
-        coefficients=tuple(
-            Estimate(name, float(value), *(None if x is None else float(x[i]) for x in limits))
-            for i, (name, value) in enumerate(zip(NAMES, values, strict=True))
-        ),
+        coefficients=_estimates(values, draws, request.intervals.level),
         objective=float(np.sum(residuals**2)),
         objective_name="sum of squared log residuals of N*",
         points=len(points),
@@ -81,6 +72,28 @@ def fit_frontier(
         findings=(),
         details={},
     )
+
+
+def _refuse_few(minima: Minima, form: str, unit: str) -> None:
+    if len(minima.C) < FEWEST_MINIMA or np.ptp(np.log(minima.C)) < 0.1:
+        message = (
+            f"{form} finds the best model inside the sizes of {len(minima.C)} {unit}, and needs at least "
+            f"{FEWEST_MINIMA} of different compute; train sizes on both sides of the optimum at more of them."
+        )
+        raise LawRefusedError(Finding(FindingCode.TOO_FEW_LEVELS, message))
+
+
+def _estimates(values: FloatArray, draws: FloatArray | None, level: float) -> tuple[Estimate, ...]:
+    limits = _limits(draws, level)
+    return tuple(
+        Estimate(name, float(value), *(None if x is None else float(x[i]) for x in limits))
+        for i, (name, value) in enumerate(zip(NAMES, values, strict=True))
+    )
+
+
+def is_frontier(law: Law) -> bool:
+    """Whether a law speaks of the best models alone, as approaches 1 and 2 do."""
+    return tuple(c.name for c in law.coefficients) == NAMES
 
 
 def coefficients(minima: Minima) -> FloatArray:

@@ -36,21 +36,16 @@ def _refuse_hopeless(form: ExpressionForm, points: Points) -> None:
 
 def expression_law(optimum: ExpressionOptimum, points: Points, *, intervals: IntervalOptions) -> Law:
     """Return an optimum as a law, with intervals, certificate and findings."""
-    objective = optimum.fitted_by
-    is_classical = intervals.method == IntervalMethod.LEAST_SQUARES
-    if is_classical and objective.is_huber:
-        raise ValueError(f"LeastSquares intervals are for mse and log-mse, not for {objective.name}.")
-    if not is_classical:
-        refuse_without_likelihood(objective, choose_method(points, intervals))
     _refuse_too_few(optimum)
     if points.documents is not None and optimum.model.form.response != "loss":
         points = replace(points, documents=None)  # they are of the loss
     with np.errstate(all="ignore"):
-        made = _classical(optimum, intervals) if is_classical else make_intervals(optimum, points, intervals)
+        made = _intervals(optimum, points, intervals)
         findings = expression_findings(optimum, points, made)
-    model = optimum.model
+    model, objective = optimum.model, optimum.fitted_by
     predicted = model.problem.forward(optimum.p[None], optimum.weights).predicted[0]
     fitted = np.exp(predicted) if objective.is_log else predicted * model.problem.scale
+    residuals = np.log(model.response / fitted) if objective.is_log else model.response - fitted
     return Law(
         form=model.form.name,
         formula=model.form.formula,
@@ -62,23 +57,37 @@ def expression_law(optimum: ExpressionOptimum, points: Points, *, intervals: Int
         level=intervals.level,
         interval_method=made.method,
         draws=made.draws,
-        residuals=np.log(model.response / fitted) if objective.is_log else model.response - fitted,
+        residuals=residuals,
         fitted=fitted,
-        goodness={
-            **goodness(model.response, fitted, optimum.weights),
-            **criteria(
-                objective,
-                np.log(model.response / fitted) if objective.is_log else model.response - fitted,
-                response=model.response,
-                weights=optimum.weights,
-                coefficients=len(model.names),
-            ),
-        },
+        goodness=_goodness(optimum, fitted, residuals),
         certificate=optimum.certificate,
         findings=findings,
         details=made.details,
         has_log_residuals=objective.is_log,
     )
+
+
+def _intervals(optimum: ExpressionOptimum, points: Points, options: IntervalOptions) -> Intervals:
+    """Return the intervals asked for, or those that suit the points.
+
+    Raises:
+        ValueError: the method does not suit the objective.
+    """
+    objective = optimum.fitted_by
+    if options.method != IntervalMethod.LEAST_SQUARES:
+        refuse_without_likelihood(objective, choose_method(points, options))
+        return make_intervals(optimum, points, options)
+    if objective.is_huber:
+        raise ValueError(f"LeastSquares intervals are for mse and log-mse, not for {objective.name}.")
+    return _classical(optimum, options)
+
+
+def _goodness(optimum: ExpressionOptimum, fitted: FloatArray, residuals: FloatArray) -> dict[str, float]:
+    response, weights = optimum.model.response, optimum.weights
+    told = criteria(
+        optimum.fitted_by, residuals, response=response, weights=weights, coefficients=len(optimum.model.names)
+    )
+    return {**goodness(response, fitted, weights), **told}
 
 
 def _refuse_too_few(optimum: ExpressionOptimum) -> None:

@@ -80,16 +80,8 @@ def _find(form: ExpressionForm, model: ExpressionModel, points: Points, objectiv
     p = polish(model.problem, p, weights)
     reached = float(model.problem.forward(p[None], weights).objective[0])
     ends = np.where(optima.settled | (optima.objective <= reached), optima.objective, np.inf)
-    certificate = certificate_at(
-        model.problem,
-        p,
-        weights=weights,
-        ends=ends,
-        scale=_meaningful_change(model, p, weights),
-        ignored=np.zeros(len(p), dtype=bool),
-        factor=model.objective_factor,
-        names=model.names,
-    )
+    scale = _meaningful_change(model, p, weights)
+    certificate = certificate_at(model, p, weights=weights, ends=ends, scale=scale)
     return ExpressionOptimum(model, p, weights, reached, certificate, objective)
 
 
