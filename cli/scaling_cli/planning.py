@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scaling_api.problems import InvalidExperimentError
 from scaling_api.v1alpha1 import ExperimentSpec, ScalingExperiment
+from scaling_api.v1alpha1.status import PlanStatus
 from scaling_api.v1alpha1.trial import TrialSpec
 from scaling_cli.errors import CommandError
 from scaling_cli.experiments import LoadedExperiment
@@ -104,7 +105,25 @@ def _refuse_unsupported(loaded: LoadedExperiment, place: Place) -> None:
 
 def notes_on(local: LocalPlan) -> tuple[str, ...]:
     """Return sentences on what will not work out, or has no effect, before anything is spent."""
-    return (*unused(local.experiment.spec), *_shared_models(local), *_hopeless_laws(local), *_never_fitted(local))
+    spec = local.experiment.spec
+    return (
+        *unused(spec), *_beyond_budget(local), *_shared_models(local), *_hopeless_laws(local), *_never_fitted(local)
+    )  # fmt: skip
+
+
+def _beyond_budget(local: LocalPlan) -> Iterator[str]:
+    from scaling_operator.budget import below_plan
+
+    took = local.estimate
+    plan = PlanStatus(
+        trials=len(local.plan.trials),
+        points=len(local.plan.points),
+        training_flops=local.plan.training_flops,
+        accelerator_hours=took.accelerator_hours,
+        cost=took.cost,
+    )
+    if (sentence := below_plan(local.experiment.spec.budget, plan)) is not None:
+        yield sentence
 
 
 def _never_fitted(local: LocalPlan) -> Iterator[str]:

@@ -11,7 +11,7 @@ from scaling_api.v1alpha1.status import PlanStatus
 from scaling_api.v1alpha1.trial import TrialRecord
 from scaling_cli.errors import CommandError
 from scaling_cli.results import PLAN_FILE, current_records, open_results
-from scaling_cli.running import read_measured
+from scaling_cli.run_documents import read_measured
 from scaling_laws.analysis import Analysis, analyse
 
 

@@ -1,13 +1,12 @@
 """A run from end to end: plan, train, analyse, keep what was found in the results folder."""
 
-import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scaling_api.v1alpha1.status import TrialState
 from scaling_api.v1alpha1.trial import FailureClass
@@ -15,17 +14,18 @@ from scaling_cli.errors import CommandError, ExitCode
 from scaling_cli.planning import LocalPlan, plan_as_json
 from scaling_cli.progress import RunProgress
 from scaling_cli.results import PLAN_FILE
+from scaling_cli.run_documents import LAWS_FILE, RUN_FILE, Measured, laws_as_json, read_measured
 from scaling_cli.show.json_text import json_text
 from scaling_cli.show.progress import shown_progress
-from scaling_laws.analysis import Analysis, PenaltyFit, PipelineLaw, analyse
+from scaling_laws.analysis import Analysis, analyse
 from scaling_laws.design.cost import trial_seconds
 from scaling_laws.design.supported import Place
 
 if TYPE_CHECKING:
     from scaling_trainer.executors.base import Executor, Outcome
+    from scaling_trainer.executors.within_budget import Done
     from scaling_trainer.results import ResultsFolder
 
-LAWS_FILE, RUN_FILE = "laws.json", "run.json"
 GEMM_THREADS = 2
 _KEPT = frozenset((TrialState.SUCCEEDED, TrialState.CACHED, TrialState.DIVERGED))
 """Ends that a second run does not repeat."""
@@ -39,13 +39,18 @@ class Run:
     folder: Path
     reused: int
     """Trials that earlier runs had finished."""
-    outcome: "Outcome"
+    done: "Done"
     analysis: Analysis | None
     """None where the run was interrupted."""
     seconds: float
     """Wall time, from the plan to the laws."""
     gemm_gflops: float | None
     """Of this machine on two threads; None where nothing was trained or it could not be measured."""
+
+    @property
+    def outcome(self) -> "Outcome":
+        """What came of the trials."""
+        return self.done.outcome
 
     @property
     def counts(self) -> Mapping[TrialState, int]:
@@ -96,35 +101,47 @@ def execute(
     Raises:
         CommandError: the folder or the corpus cannot be used.
     """
+    begin = time.monotonic()
+    with _opened(folder, local, fresh=fresh) as results:
+        reused = _reusable(local, results)
+        on_open(len(reused), results.warnings)
+        results.write_file(PLAN_FILE, json_text(plan_as_json(local)).encode())
+        remarks = _checked_corpus(local, folder)
+        if len(reused) < len(local.plan.trials):
+            on_corpus(remarks)
+        done = _train(local, results, finished=reused)
+        analysis = None if done.outcome.interrupted else _analysed(local, done.outcome)
+        seconds = time.monotonic() - begin
+        run = Run(local, folder, len(reused), done, analysis, seconds, _gemm_gflops(done.outcome, reused))
+        _keep(run, results)
+        return run
+
+
+@contextmanager
+def _opened(folder: Path, local: LocalPlan, *, fresh: bool) -> "Iterator[ResultsFolder]":
+    """Open the results folder; what goes wrong in it then is said in words."""
     from scaling_trainer.errors import ConfigurationError
     from scaling_trainer.results import ResultsFolder
 
-    begin, is_open = time.monotonic(), False
+    is_open = False
     try:
-        str(folder.absolute()).encode()
-    except UnicodeEncodeError:
-        raise CommandError(f"{str(folder)!r}: the name of a results folder must be UTF-8 text.") from None
-    try:
-        with ResultsFolder.open(folder, local.experiment, fresh=fresh) as results:
+        with ResultsFolder.open(_named(folder), local.experiment, fresh=fresh) as results:
             is_open = True
             if fresh:
                 _forget(folder)
-            reused = _reusable(local, results)
-            on_open(len(reused), results.warnings)
-            results.write_file(PLAN_FILE, json_text(plan_as_json(local)).encode())
-            remarks = _checked_corpus(local, folder)
-            if len(reused) < len(local.plan.trials):
-                on_corpus(remarks)
-            outcome = _train(local, results, finished=reused)
-            analysis = None if outcome.interrupted else _analysed(local, outcome)
-            seconds = time.monotonic() - begin
-            run = Run(local, folder, len(reused), outcome, analysis, seconds, _gemm_gflops(outcome, reused))
-            _keep(run, results)
-            return run
+            yield results
     except ConfigurationError as error:
         raise CommandError(str(error)) from None
     except OSError as error:
         raise CommandError(_disk_trouble(error, folder, is_open=is_open)) from None
+
+
+def _named(folder: Path) -> Path:
+    try:
+        str(folder.absolute()).encode()
+    except UnicodeEncodeError:
+        raise CommandError(f"{str(folder)!r}: the name of a results folder must be UTF-8 text.") from None
+    return folder
 
 
 def _disk_trouble(error: OSError, folder: Path, *, is_open: bool) -> str:
@@ -168,16 +185,16 @@ def _checked_corpus(local: LocalPlan, folder: Path) -> Sequence[str]:
         raise CommandError(f"spec.task.language.corpus: {error}.") from None
 
 
-def _train(local: LocalPlan, results: "ResultsFolder", *, finished: frozenset[str]) -> "Outcome":
-    from scaling_trainer.executors.base import Orders
+def _train(local: LocalPlan, results: "ResultsFolder", *, finished: frozenset[str]) -> "Done":
+    from scaling_trainer.executors.within_budget import Work, run_within_budget
 
     spec = local.experiment.spec
-    orders = Orders(0, local.plan.trials, spec.execution)
+    work = Work(local.plan.trials, spec.execution, spec.budget)
     sequences = spec.training.evaluation_sequences
     estimates = {trial.id: trial_seconds(trial, evaluation_sequences=sequences) for trial in local.plan.trials}
     progress = RunProgress.of(local.plan.trials, estimates, lanes=local.lanes, finished=finished)
     with closing(_executor(local, results)) as executor, shown_progress(progress) as on_event:
-        return executor.run(lambda: orders, ledger=results, on_event=on_event)
+        return run_within_budget(executor, work, results=results, on_event=on_event)
 
 
 def _executor(local: LocalPlan, results: "ResultsFolder") -> "Executor":
@@ -217,75 +234,3 @@ def _keep(run: Run, results: "ResultsFolder") -> None:
         earlier = read_measured(run.folder) if run.reused else Measured()
         took = Measured((earlier.seconds or 0.0) + run.seconds, run.gemm_gflops)
         results.write_file(RUN_FILE, json_text(asdict(took)).encode())
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What the runs in a folder took."""
-
-    seconds: float | None = None
-    """Wall time of all runs whose results are there."""
-    gemm_gflops: float | None = None
-    """Speed of matrix multiplication on two threads, in GFLOP/s."""
-
-
-def read_measured(folder: Path) -> Measured:
-    """Return what the runs in a folder took, as far as it was written down."""
-    try:
-        found = json.loads((folder / RUN_FILE).read_bytes())
-        return Measured(*(found[name] and float(found[name]) for name in ("seconds", "gemm_gflops")))
-    except (OSError, ValueError, KeyError, TypeError):
-        return Measured()
-
-
-def laws_as_json(analysis: Analysis) -> dict[str, Any]:
-    """Return the laws, answers and penalties as JSON values, in the shape of an experiment's status."""
-    return {
-        "laws": [law.model_dump(mode="json") for law in analysis.law_statuses],
-        "answers": [answer.model_dump(mode="json") for answer in analysis.answers],
-        "pipelines": {
-            law.request.name: [_pipeline(p) for p in law.pipelines] for law in analysis.laws if law.pipelines
-        },
-        "backtests": {law.request.name: [asdict(b) for b in law.backtests] for law in analysis.laws if law.backtests},
-        "excluded": list(analysis.excluded),
-    }
-
-
-def _pipeline(pipeline: PipelineLaw) -> dict[str, Any]:
-    return {
-        "pipeline": pipeline.pipeline,
-        "meanPenalty": pipeline.mean_penalty,
-        "meanPenaltyStandardError": pipeline.mean_penalty_standard_error,
-        "chosen": pipeline.chosen.form if pipeline.chosen else None,
-        "candidates": [_candidate(candidate) for candidate in pipeline.candidates],
-        "findings": [{"code": f.code.value, "message": f.message} for f in pipeline.findings],
-    }
-
-
-def _candidate(fit: PenaltyFit) -> dict[str, Any]:
-    return {
-        "form": fit.form,
-        "formula": fit.formula,
-        "coefficients": {name: {"value": value, "standardError": error} for name, value, error in fit.coefficients},
-        "backtestError": fit.backtest_error,
-        "inSampleError": fit.in_sample_error,
-    }
-
-
-def run_as_json(run: Run, *, report: Path | None) -> dict[str, Any]:
-    """Return how a run ended as JSON values."""
-    plan = {key: value for key, value in plan_as_json(run.local).items() if key != "trials"}
-    return {
-        "experiment": run.local.experiment.metadata.name,
-        "folder": str(run.folder),
-        "plan": plan,
-        "trials": {state.value: number for state, number in run.counts.items() if number},
-        "reused": run.reused,
-        "interrupted": run.outcome.interrupted,
-        "stopped": run.outcome.stopped.message if run.outcome.stopped else None,
-        **(laws_as_json(run.analysis) if run.analysis else {}),
-        "report": str(report) if report else None,
-        "seconds": run.seconds,
-        "gemmGflops": run.gemm_gflops,
-        "exitCode": int(run.exit_code),
-    }

@@ -51,6 +51,9 @@ def _run(file: str, out: Path | None, *, on_ray: bool, fresh: bool, as_json: boo
     from scaling_laws.design.supported import Place
 
     local = plan_locally(load_experiment(file), place=Place.RAY if on_ray else Place.MACHINE)
+    if local.experiment.spec.suspend:
+        _show_dry_run(local, file, as_json=as_json)
+        return
     require_trainer(ray=on_ray)
     folder = out or Path("results") / local.experiment.metadata.name
     announce = partial(_announce, local, folder, as_json=as_json)
@@ -62,7 +65,25 @@ def _run(file: str, out: Path | None, *, on_ray: bool, fresh: bool, as_json: boo
         _write_json(ended, report)
     elif report is not None:
         sys.stdout.write(f"\nThe report is {report}\n")
-    _end(ended, again=again)
+    _end(ended, file=file, again=again)
+
+
+def _show_dry_run(local: "LocalPlan", file: str, *, as_json: bool) -> None:
+    """Show what would be trained, and what it would take: the spec asks to wait."""
+    from scaling_cli.planning import plan_as_json
+    from scaling_cli.show.console import output
+    from scaling_cli.show.json_text import json_text
+    from scaling_cli.show.plans import plan_blocks
+
+    if as_json:
+        document = plan_as_json(local) | {"suspended": True, "exitCode": int(ExitCode.DONE)}
+        sys.stdout.write(json_text(document) + "\n")
+        return
+    console = output()
+    for block in plan_blocks(local):
+        console.print(block)
+    words = f"spec.suspend is true: nothing is trained. Set it to false in {file} to run the experiment."
+    console.print(words, style="green", soft_wrap=True)
 
 
 def _announce(local: "LocalPlan", folder: Path, reused: int, warnings: Sequence[str], *, as_json: bool) -> None:
@@ -104,7 +125,7 @@ def _show(ended: "Run") -> None:
 
 
 def _write_json(ended: "Run", report: Path | None) -> None:
-    from scaling_cli.running import run_as_json
+    from scaling_cli.run_documents import run_as_json
     from scaling_cli.show.json_text import json_text
 
     sys.stdout.write(json_text(run_as_json(ended, report=report)) + "\n")
@@ -119,8 +140,8 @@ def _report(ended: "Run") -> Path | None:
     return write_report_of(ended.folder, experiment, ended.outcome.records.values(), ended.analysis)
 
 
-def _end(ended: "Run", *, again: str) -> None:
+def _end(ended: "Run", *, file: str, again: str) -> None:
     from scaling_cli.show.runs import last_words
 
     if ended.exit_code is not ExitCode.DONE:
-        raise CommandError(last_words(ended, again=again), exit_code=ended.exit_code)
+        raise CommandError(last_words(ended, file=file, again=again), exit_code=ended.exit_code)

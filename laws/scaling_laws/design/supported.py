@@ -24,8 +24,7 @@ class Place(Enum):
 
 def unsupported(spec: ExperimentSpec, *, place: Place = Place.MACHINE) -> tuple[Problem, ...]:
     """Return one problem for each thing that `spec` asks for and cannot have in this place, in the spec's order."""
-    everywhere = (*_task(spec), *_compression(spec), *_compute(spec, place), *_precision(spec))
-    return everywhere if place is Place.CLUSTER else (*everywhere, *_budget(spec), *_suspend(spec))
+    return (*_task(spec), *_compression(spec), *_compute(spec, place), *_precision(spec))
 
 
 def unused(spec: ExperimentSpec) -> tuple[str, ...]:
@@ -89,24 +88,13 @@ def _precision(spec: ExperimentSpec) -> Iterator[Problem]:
         yield Problem("spec.training.precision", f"trials are trained in FP32 alone, found {spec.training.precision}")
 
 
-def _budget(spec: ExperimentSpec) -> Iterator[Problem]:
-    for name in ("accelerator_hours", "cost", "training_flops", "wall_time"):
-        if getattr(spec.budget, name) is not None:
-            first, *rest = name.split("_")
-            camel = first + "".join(map(str.title, rest))
-            yield Problem(f"spec.budget.{camel}", "a budget stops an experiment on a cluster; here leave it out")
-
-
-def _suspend(spec: ExperimentSpec) -> Iterator[Problem]:
-    if spec.suspend:
-        yield Problem("spec.suspend", "true is for a cluster, to plan and wait; here `scaling plan` does that")
-
-
 def _unused(spec: ExperimentSpec) -> Iterator[str]:
     execution = spec.execution
     if execution.pools:
         names = ", ".join(pool.name for pool in execution.pools)
         yield f"spec.execution.pools ({names}) is for a cluster: trials run on this machine's CPU, one thread each."
+    if spec.budget.cost is not None and all(pool.hourly_price is None for pool in execution.pools):
+        yield "spec.budget.cost has no effect here: no pool has an hourlyPrice."
     if execution.head != Head():
         yield "spec.execution.head is for a cluster and has no effect here."
     settings = {

@@ -17,6 +17,7 @@ from scaling_api.v1alpha1.trial import (
 )
 from scaling_trainer.executors.base import (
     AttemptFailed,
+    Capacity,
     Event,
     LaneReplaced,
     Notice,
@@ -26,7 +27,7 @@ from scaling_trainer.executors.base import (
     TrialProgress,
     TrialStarted,
 )
-from scaling_trainer.journal import AttemptEnded
+from scaling_trainer.journal import AttemptEnded, AttemptStarted
 from scaling_trainer.results import ResultsFolder
 
 FAILED = Failure(failure_class=FailureClass.APPLICATION, reason="Scripted", message="It was told to fail.")
@@ -51,12 +52,15 @@ class Script:
 
     def run(self, orders: Callable[[], Orders], *, ledger: ResultsFolder, on_event: Callable[[Event], None]) -> Outcome:
         """Run the trials, as far as the script lets it."""
-        trials, results, done = orders().trials, ledger, 0
+        asked, results, done = orders(), ledger, 0
+        trials = asked.trials
         on_event(Notice("The run begins."))
         on_event(LaneReplaced(1, "its process was lost."))
         for trial in trials:
             record = results.records().get(trial.id)
             if record is not None and record.status.state is TrialState.SUCCEEDED:
+                continue
+            if orders().is_paused or not asked.may_start(trial, ()):
                 continue
             if done >= self.interrupted_after or (self.stopped and done):
                 break
@@ -67,11 +71,17 @@ class Script:
         is_interrupted = done >= self.interrupted_after and len(records) < len(ids)
         return Outcome(records, is_interrupted, self.stopped, {0: 1.0, 1: 0.98}, 12.5)
 
+    def capacity(self) -> dict[str, Capacity]:
+        """Two cores."""
+        return {"local": Capacity(1, 2)}
+
     def close(self) -> None:
         """There is nothing to let go of."""
 
     def _run(self, trial: TrialSpec, results: ResultsFolder, on_event: Callable[[Event], None]) -> None:
         self.ran.append(trial.id)
+        started = datetime(2026, 11, 23, tzinfo=UTC)
+        results.append(AttemptStarted(trial=trial.id, attempt=1, lane=0, at=started, flops=trial.flops))
         on_event(TrialStarted(trial, 1, 0, resumed=False))
         on_event(TrialProgress(trial, 0, trial.end_step, trial.end_step))
         is_failed = self.fails(trial)

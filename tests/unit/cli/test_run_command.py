@@ -108,6 +108,53 @@ def test_failed_trials_end_with_three_and_the_laws_of_the_rest(
     assert len(script.ran) == TRIALS + 8
 
 
+def test_the_budget_keeps_trials_from_running_and_the_rest_is_fitted(
+    scaling: Scaling, script: Script, tmp_path: Path
+) -> None:
+    whole = document(scaling("plan", write(tmp_path, EXPERIMENT), "--json"))["trainingFlops"]
+    limited = write(tmp_path, f"{EXPERIMENT}  budget: {{trainingFlops: {0.9 * whole:.6e}}}\n")
+    assert "budget.trainingFlops allows" in scaling("plan", limited).stdout
+    result = scaling("run", limited)
+    assert result.exit_code == 3
+    assert "budget.trainingFlops is used up: with the trial" in result.stderr
+    assert f"Raise the limit in {limited} and go on with: scaling run {limited}" in result.stderr
+    assert "Spent over all runs:" in result.stdout
+    assert "chinchilla  L = E + A/N^alpha + B/D^beta" in result.stdout
+    ran = len(script.ran)
+    assert 0 < ran < TRIALS
+    again = scaling("run", limited, "--json")
+    assert again.exit_code == 3
+    assert len(script.ran) == ran, "what an earlier run has spent counts"
+    found = document(again)
+    assert found["budgetExhausted"].startswith("budget.trainingFlops")
+    assert 0.5 * whole < found["spent"]["trainingFlops"] <= 0.9 * whole
+    assert scaling("run", write(tmp_path, EXPERIMENT)).exit_code == 0
+    assert len(script.ran) == TRIALS
+
+
+def test_time_that_an_earlier_run_began_is_over(scaling: Scaling, script: Script, tmp_path: Path) -> None:
+    script.interrupted_after = 40
+    scaling("run", write(tmp_path, EXPERIMENT))
+    script.interrupted_after = float("inf")
+    result = scaling("run", write(tmp_path, f"{EXPERIMENT}  budget: {{wallTime: 1m}}\n"))
+    assert result.exit_code == 3
+    assert "budget.wallTime is used up: 1m have passed since the first start at 2026-11-23" in result.stderr
+    assert len(script.ran) == 40
+
+
+def test_a_suspended_experiment_is_planned_and_not_run(scaling: Scaling, script: Script, tmp_path: Path) -> None:
+    path = write(tmp_path, f"{EXPERIMENT}  suspend: true\n")
+    result = scaling("run", path)
+    assert result.exit_code == 0
+    assert "160: 32 trunk segments" in result.stdout
+    assert "spec.suspend is true: nothing is trained." in result.stdout
+    found = document(scaling("run", path, "--json"))
+    assert found["suspended"] is True
+    assert found["trialCount"] == TRIALS
+    assert not script.ran
+    assert not Path("results").exists()
+
+
 def test_what_only_a_person_can_set_right_ends_with_two(scaling: Scaling, script: Script, tmp_path: Path) -> None:
     script.stopped = Failure(failure_class=FailureClass.CONFIGURATION, reason="DiskFull", message="There is no room.")
     result = scaling("run", write(tmp_path, EXPERIMENT))

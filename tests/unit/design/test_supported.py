@@ -47,11 +47,6 @@ def test_what_is_built_is_accepted() -> None:
         ({"sweep": {"compute": [{"workers": 4}]}}, "spec.sweep.compute[0].workers"),
         ({"sweep": {"compute": [{"strategy": "FSDP"}]}}, "spec.sweep.compute[0].strategy"),
         ({"training": {"precision": "BF16"}}, "spec.training.precision"),
-        ({"budget": {"wallTime": "1h"}}, "spec.budget.wallTime"),
-        ({"budget": {"trainingFlops": 1e15}}, "spec.budget.trainingFlops"),
-        ({"budget": {"acceleratorHours": 1}}, "spec.budget.acceleratorHours"),
-        ({"budget": {"cost": 1}}, "spec.budget.cost"),
-        ({"suspend": True}, "spec.suspend"),
     ],
 )  # fmt: skip
 def test_what_is_not_built_is_refused_by_its_path(changes: dict[str, Any], path: str) -> None:
@@ -69,15 +64,21 @@ def test_ray_trains_a_model_with_several_workers(place: Place) -> None:
     assert "there is one" in problem.message
 
 
-def test_budgets_and_suspension_are_for_a_cluster() -> None:
+@pytest.mark.parametrize("place", Place)
+def test_budgets_and_suspension_are_for_every_place(place: Place) -> None:
     asked = {"budget": {"wallTime": "1h", "cost": 5}, "suspend": True}
-    assert unsupported(spec(dict(asked)), place=Place.CLUSTER) == ()
-    assert len(unsupported(spec(dict(asked)), place=Place.RAY)) == 3
+    assert unsupported(spec(dict(asked)), place=place) == ()
+
+
+def test_a_limit_of_money_without_a_price_is_said_to_have_no_effect() -> None:
+    priced = {"pools": [{"name": "a100", "hourlyPrice": 2.0}]}
+    assert "spec.budget.cost has no effect" in " ".join(unused(spec({"budget": {"cost": 5}})))
+    assert "spec.budget.cost" not in " ".join(unused(spec({"budget": {"cost": 5}, "execution": priced})))
 
 
 def test_every_mistake_is_named() -> None:
-    wrong = stages({"distill": {"fraction": 0.5}}) | {"training": {"precision": "BF16"}, "suspend": True}
-    assert len(unsupported(spec(wrong))) == 3
+    wrong = stages({"distill": {"fraction": 0.5}}) | {"training": {"precision": "BF16"}}
+    assert len(unsupported(spec(wrong))) == 2
 
 
 def test_settings_of_a_cluster_are_said_to_have_no_effect() -> None:

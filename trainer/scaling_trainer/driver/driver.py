@@ -121,7 +121,7 @@ class Driver:
 
     def state(self) -> DriverState:
         """Return where the driver stands."""
-        accepted, spent = self._desk.accepted, self.spent()
+        accepted = self._desk.accepted
         return DriverState(
             epoch=self._journal.epoch,
             experiment=self._desk.experiment,
@@ -129,9 +129,7 @@ class Driver:
             phase=self._phase(accepted),
             last_row=self._journal.feed.last_row,
             corpus_fingerprint=self._fingerprints.found(accepted.plan) if accepted else None,
-            spent=Spent(
-                training_flops=spent.training_flops, accelerator_seconds=spent.accelerator_seconds, cost=spent.cost
-            ),
+            spent=self.spent().as_status(),
             lanes=self._work.lanes,
             budget_exhausted=self._work.budget_exhausted,
             stopped=self._stopped(accepted),

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from scaling_api.v1alpha1.execution import Budget, Execution
+from scaling_api.v1alpha1.status import Spent
 from scaling_api.v1alpha1.trial import TrialSpec
 from scaling_trainer.executors.base import Event, Executor, Orders, Outcome, TrialProgress
 from scaling_trainer.results import ResultsFolder
-from scaling_trainer.spending.amounts import Spending
 from scaling_trainer.spending.guard import BudgetGuard
 from scaling_trainer.spending.limits import Used
 from scaling_trainer.spending.meter import Meter
@@ -33,7 +33,7 @@ class Done:
     """How it ended."""
 
     outcome: Outcome
-    spent: Spending
+    spent: Spent
     """Over all runs in the folder."""
     first_start: datetime | None
     """Of the first attempt, over all runs."""
@@ -62,7 +62,7 @@ def run_within_budget(
         counted.close()
     is_complete = all(trial.id in outcome.records for trial in work.trials)
     exhausted = None if is_complete else counted.guard.reached(is_complete=False)
-    return Done(outcome, results.expenses.spent(), results.expenses.first_start, exhausted)
+    return Done(outcome, results.expenses.spent().as_status(), results.expenses.first_start, exhausted)
 
 
 class _Counted:

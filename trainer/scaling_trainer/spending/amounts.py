@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from scaling_api.v1alpha1.status import Spent
 from scaling_trainer.lines import Line
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -24,6 +25,10 @@ class Spending(Line):
             accelerator_seconds=self.accelerator_seconds + other.accelerator_seconds,
             cost=sum(costs) if costs else None,
         )
+
+    def as_status(self) -> Spent:
+        """Return it as an experiment's status has it."""
+        return Spent(training_flops=self.training_flops, accelerator_seconds=self.accelerator_seconds, cost=self.cost)
 
 
 NOTHING: Final = Spending()
