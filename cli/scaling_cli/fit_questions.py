@@ -1,5 +1,6 @@
 """What `scaling fit` is asked beyond the law itself: comparisons, predictions, attributions, trials to add."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ from scaling_cli.errors import CommandError
 from scaling_cli.models import parse_change, parse_model
 
 if TYPE_CHECKING:
+    from scaling_api.v1alpha1.status import Answer
     from scaling_cli.fitting import FitReport, FitRequest
     from scaling_laws.answers.attribution import Attribution
     from scaling_laws.answers.compare import Compared
@@ -26,23 +28,41 @@ def with_questions(report: "FitReport", request: "FitRequest", intervals: "Inter
         CommandError: a question is not readable.
         ValueError: the law cannot answer it.
     """
-    from scaling_laws.answers.attribution import attribute
-    from scaling_laws.answers.corners import expected
     from scaling_laws.answers.prediction import predicted
 
-    law, points = report.law, report.table.points
-    changes = [parse_change(text) for text in request.attribute]
+    attributions = tuple(_attributed(report, text, request.level) for text in request.attribute)
+    further = None if request.next_flops is None else _next(report, request.next_flops, request.level)
     return replace(
         report,
         compared=_compared(report, request) if request.compare else (),
         predictions=tuple(
-            predicted(law, parse_model(text, "--predict"), level=request.level) for text in request.predict
+            predicted(report.law, parse_model(text, "--predict"), level=request.level) for text in request.predict
         ),
-        attributions=tuple(
-            attribute(expected(law), start, end, points=points, level=request.level) for start, end in changes
-        ),
-        next_trials=None if request.next_flops is None else _next(report, request.next_flops, request.level),
+        attributions=attributions,
+        next_trials=further,
+        told=tuple(_told(report, request, attributions, further)),
     )
+
+
+def _attributed(report: "FitReport", text: str, level: float) -> "Attribution":
+    from scaling_laws.answers.attribution import attribute
+    from scaling_laws.answers.corners import expected
+
+    start, end = parse_change(text)
+    return attribute(expected(report.law), start, end, points=report.table.points, level=level)
+
+
+def _told(
+    report: "FitReport", request: "FitRequest", attributions: "Sequence[Attribution]", further: "NextTrials | None"
+) -> "Iterator[Answer]":
+    """Yield attributions and trials to add in the shape that an experiment's status has."""
+    from scaling_laws.answers.statuses import attribution_answer, next_trials_answer
+
+    for at, (text, found) in enumerate(zip(request.attribute, attributions, strict=True), 1):
+        start, end = parse_change(text)
+        yield attribution_answer(found, report.law.form, at, start=start, end=end)
+    if further is not None and request.next_flops is not None:
+        yield next_trials_answer(further, report.law.form, request.next_flops)
 
 
 def _compared(report: "FitReport", request: "FitRequest") -> "tuple[Compared, ...]":

@@ -82,6 +82,8 @@ class FitReport:
     predictions: "tuple[Prediction, ...]" = ()
     attributions: "tuple[Attribution, ...]" = ()
     next_trials: "NextTrials | None" = None
+    told: "tuple[Answer, ...]" = ()
+    """Attributions and trials to add, as an experiment's status tells them."""
 
 
 def fit_table(request: FitRequest) -> FitReport:

@@ -6,15 +6,33 @@ from difflib import get_close_matches
 from scaling_api.problems import Problem
 from scaling_api.v1alpha1.experiment import ExperimentSpec
 from scaling_api.v1alpha1.laws import EXPRESSION
-from scaling_laws.analysis import JOINT, LINEAR
+from scaling_laws.bench import JOINT, LINEAR
+from scaling_laws.design.trajectory import DENSE
 from scaling_laws.fit.features import LOG
 from scaling_laws.forms import form_names, own_form
 from scaling_laws.records import FEATURE_COLUMNS
 
 
 def unfittable(spec: ExperimentSpec) -> tuple[Problem, ...]:
-    """Return one problem for each law whose form or feature does not exist."""
-    return (*_unknown_forms(spec), *_wrong_features(spec), *_wrong_expressions(spec))
+    """Return one problem for each law whose form or feature does not exist, and for each level asked about."""
+    return (*_unknown_forms(spec), *_wrong_features(spec), *_wrong_expressions(spec), *_unknown_levels(spec))
+
+
+def _unknown_levels(spec: ExperimentSpec) -> Iterator[Problem]:
+    """Yield what in spec.ask.attribute is not in the sweep, and pairs of one model."""
+    known = {
+        "treatment": [level.name for level in spec.sweep.data.treatments],
+        "pipeline": [DENSE.name, *(level.name for level in spec.sweep.compression if level.name != DENSE.name)],
+    }
+    for index, change in enumerate(spec.ask.attribute):
+        if change.start == change.end:
+            yield Problem(f"spec.ask.attribute[{index}].to", "from and to are the same model, so that nothing differs")
+        for end, model in (("from", change.start), ("to", change.end)):
+            for kind, names in known.items():
+                asked = getattr(model, kind)
+                if asked is not None and asked not in names:
+                    where = f"spec.ask.attribute[{index}].{end}.{kind}"
+                    yield Problem(where, f"there is no {kind} {asked}; the sweep has {', '.join(names)}")
 
 
 def _unknown_forms(spec: ExperimentSpec) -> Iterator[Problem]:

@@ -5,21 +5,30 @@ from collections.abc import Iterable, Sequence
 from scaling_api.v1alpha1.laws import LawRequest
 from scaling_api.v1alpha1.status import Coefficient, LawStatus
 from scaling_laws.answers.values import FINDINGS_OF_A_LAW, LONGEST_NAME, clipped, finding_statuses, finite
-from scaling_laws.law import Finding, Law
+from scaling_laws.law import Finding, FindingCode, Law
 from scaling_laws.penalties import PenaltyFit, PipelineLaw
 
 MOST_COEFFICIENTS = 64
 LONGEST_FORMULA = 256
+OF_TREATMENTS = frozenset((FindingCode.CHOSEN, FindingCode.NOT_CONVERGED))
+"""Findings of what treatments change that stand beside those of the dense law."""
 
 
 def law_status(
-    request: LawRequest, law: Law | None, *, refused: Finding | None, pipelines: Sequence[PipelineLaw] = ()
+    request: LawRequest,
+    law: Law | None,
+    *,
+    refused: Finding | None,
+    pipelines: Sequence[PipelineLaw] = (),
+    treatments: Law | None = None,
 ) -> LawStatus:
     """Return a law as it stands in a status, or why there is none.
 
-    Coefficients of a penalty go by pipeline and name, such as int3.k.
+    Coefficients of a penalty go by pipeline and name, such as int3.k; those of a treatment by what it changes and its
+    name, such as q_noisy, what one of its tokens is worth, and dE_noisy, by how much it lifts the floor.
     """
     findings = [finding for pipeline in pipelines for finding in pipeline.findings]
+    findings += [finding for finding in (treatments.findings if treatments else ()) if finding.code in OF_TREATMENTS]
     if law is None:
         reason = "There is no law." if refused is None else refused.message
         return LawStatus(
@@ -30,7 +39,7 @@ def law_status(
             refused=clipped(reason),
             findings=finding_statuses([refused] if refused else [], limit=FINDINGS_OF_A_LAW),
         )
-    coefficients = [*_coefficients(law), *(c for pipeline in pipelines for c in _penalty(pipeline))]
+    coefficients = [*_coefficients(law), *_effects(law, treatments), *(c for p in pipelines for c in _penalty(p))]
     return LawStatus(
         name=request.name,
         form=request.form,
@@ -56,6 +65,13 @@ def _coefficients(law: Law) -> Iterable[Coefficient]:
                 lower=finite(estimate.lower),
                 upper=finite(estimate.upper),
             )
+
+
+def _effects(law: Law, treatments: Law | None) -> Iterable[Coefficient]:
+    """Yield what treatments change: the coefficients that the dense law does not have."""
+    own = {estimate.name for estimate in law.coefficients}
+    found = () if treatments is None else _coefficients(treatments)
+    return (coefficient for coefficient in found if coefficient.name not in own)
 
 
 def _penalty(pipeline: PipelineLaw) -> Iterable[Coefficient]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from scaling_cli.report import tables, tables_compression, tables_trials
+from scaling_cli.report import tables, tables_changes, tables_compression, tables_trials
 from scaling_cli.report.markup import Html, joined, json_text, raw_text, tag
 from scaling_cli.report.numbers import duration, flops, plural
 from scaling_cli.report.render import Rendered, pictures_missing
@@ -163,7 +163,7 @@ def _figure(r: Rendered) -> Html:
 
 def _tables(view: ReportView) -> list[_Section]:
     results = [*tables.coefficient_tables(view), tables.backtests_table(view), tables.answers_table(view)]
-    results += [tables_compression.pipelines_table(view)]
+    results += [*tables_changes.change_tables(view), tables_compression.pipelines_table(view)]
     details = [_folded(t) for t in (tables_compression.candidates_table(view), tables_trials.points_table(view)) if t]
     numbers = [_table(t) for t in results if t is not None]
     trials = [

@@ -200,7 +200,13 @@ def _level(code: str) -> Level:
 
 def asked(answer: Answer) -> str:
     """Return the question of an answer, such as `1e18 FLOPs`."""
-    return size(answer.at) if answer.question == "servingMemory" else f"{flops(answer.at)} FLOPs"
+    if answer.question == "attribute":
+        return f"pair {answer.at:.0f}"
+    if answer.question == "latency":
+        return f"{answer.at:.3g} s a token"
+    if answer.question == "servingMemory":
+        return size(answer.at)
+    return f"{flops(answer.at)} FLOPs{' a token' if answer.question == 'inferenceFlops' else ''}"
 
 
 def _best(view: ReportView) -> Card | None:

@@ -74,8 +74,8 @@ def backtests_table(view: ReportView) -> Table | None:
 
 
 def answers_table(view: ReportView) -> Table | None:
-    """Return the answers to spec.ask, refused ones with the reason."""
-    rows = [_answer(a) for a in view.analysis.answers]
+    """Return the answers to spec.ask that name a model to train, and all refused ones with the reason."""
+    rows = [_answer(a) for a in view.analysis.answers if a.refused or not (a.change or a.proposals or a.width)]
     columns = (
         "Asked",
         "Law",

@@ -1,8 +1,9 @@
 """Answers to `ask` as tables."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from scaling_cli.show.changes import attribution_table, proposals_table
 from scaling_cli.show.laws import finding_blocks
 from scaling_cli.show.numbers import count, power, significant
 from scaling_cli.show.tables import new_table
@@ -17,7 +18,14 @@ _TITLES = {
     "servingMemory": ("Best model for a serving memory", "memory"),
     "inferenceFlops": ("Best model for a limit of FLOPs a token", "FLOPs a token"),
     "latency": ("Best model for a limit of time a token", "seconds a token"),
+    "attribute": ("What is due to what", ""),
+    "nextTrials": ("Trials to add", "FLOPs"),
 }
+_TABLES: "Mapping[str, Callable[[str, Answer], Iterator[RenderableType]]]" = {
+    "attribute": attribution_table,
+    "nextTrials": proposals_table,
+}
+"""Of questions whose answer is a table of its own."""
 
 
 def answer_blocks(answers: "Iterable[Answer]") -> "Iterator[RenderableType]":
@@ -47,11 +55,14 @@ def _group(question: str, answers: "Sequence[tuple[str, Answer]]") -> "Iterator[
     asked = _bytes if question == "servingMemory" else power
     given = [(laws, answer) for laws, answer in answers if answer.refused is None]
     yield Text(f"\n{title}", style="bold")
-    if given:
+    if question in _TABLES:
+        for laws, answer in given:
+            yield from _TABLES[question](laws, answer)
+    elif given:
         yield _table(unit, given, asked=asked)
     notes: dict[tuple[str, str], list[str]] = {}
     for laws, answer in answers:
-        where = f"{laws} at {asked(answer.at)}"
+        where = f"{laws}, pair {answer.at:.0f}" if question == "attribute" else f"{laws} at {asked(answer.at)}"
         if answer.refused is not None:
             notes.setdefault(("no answer", answer.refused), []).append(where)
         for finding in answer.findings:

@@ -27,5 +27,5 @@ def report_blocks(report: "FitReport") -> "Iterator[RenderableType]":
     yield Text()
     yield from law_blocks(report.law, title=report.law.form)
     yield from factor_blocks(report.law)
-    yield from answer_blocks(report.answers)
+    yield from answer_blocks((*report.answers, *report.told))
     yield from question_blocks(report)

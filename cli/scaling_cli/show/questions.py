@@ -1,30 +1,28 @@
-"""Comparisons, predictions, attributions and trials to add, as tables."""
+"""Comparisons and predictions as tables."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final
 
 from scaling_cli.show.laws import finding_blocks
-from scaling_cli.show.numbers import count, power, significant
+from scaling_cli.show.numbers import count, significant
 from scaling_cli.show.tables import new_table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from scaling_cli.fitting import FitReport
-    from scaling_laws.answers.attribution import Attribution, Model
+    from scaling_laws.answers.attribution import Model
     from scaling_laws.answers.compare import Compared
-    from scaling_laws.answers.next_trials import NextTrials
     from scaling_laws.answers.prediction import Prediction
+
+
+_CRITERIA: Final = ("aic", "bic")
 
 
 def question_blocks(report: "FitReport") -> "Iterator[RenderableType]":
     """Yield what was asked beyond the law."""
     if report.predictions:
         yield from _predictions(report.predictions)
-    for attribution in report.attributions:
-        yield from _attribution(attribution)
-    if report.next_trials is not None:
-        yield from _next(report.next_trials)
     if report.compared:
         yield from _comparison(report.compared)
 
@@ -44,65 +42,61 @@ def _predictions(predictions: "tuple[Prediction, ...]") -> "Iterator[RenderableT
     yield table
 
 
-def _attribution(found: "Attribution") -> "Iterator[RenderableType]":
-    yield _title(f"From {significant(found.start, 5)} to {significant(found.end, 5)}: what is due to what")
-    table = new_table("", "from", "to", "change", "interval", left=("",))
-    for part in found.parts:
-        start, end = (x if isinstance(x, str) else count(x) for x in (part.start, part.end))
-        table.add_row(part.name, start, end, f"{part.value:+.4f}", _pair(part.lower, part.upper))
-    table.add_row("together", "", "", f"{found.difference:+.4f}", _pair(found.lower, found.upper))
-    mixed = _pair(found.interaction_lower, found.interaction_upper)
-    table.add_row("of which interaction", "", "", f"{found.interaction:+.4f}", mixed)
-    yield table
-    yield from finding_blocks((str(f.code), f.message) for f in found.findings)
-
-
-def _next(found: "NextTrials") -> "Iterator[RenderableType]":
-    yield _title(f"Trials that shrink the interval of L({power(found.target_flops)} FLOPs) most for their cost")
-    if not found.proposals:
-        from rich.text import Text
-
-        yield Text("None: the FLOPs pay for no trial that would help.")
-        return
-    table = new_table("add", "N", "D", "FLOPs", "width, nats", left=("add",))
-    table.add_row("as it is", "", "", "", significant(found.width, 3))
-    for proposal in found.proposals:
-        cells = (proposal.kind.lower(), count(proposal.N), count(proposal.D), power(proposal.flops))
-        table.add_row(*cells, significant(proposal.width, 3))
-    yield table
-
-
 def _comparison(entries: "tuple[Compared, ...]") -> "Iterator[RenderableType]":
     yield _title("Forms side by side")
     labels = list(dict.fromkeys(test.held_out for entry in entries for test in entry.backtests))
-    columns = ["form", "coefficients", "R²", "AIC", "BIC", "cross-validated"]
-    columns += [f"back-test {i}" for i in range(1, len(labels) + 1)]
-    table = new_table(*columns, "N* ~ C^", left=("form",))
+    columns = ["k", "R²", "ΔAIC", "ΔBIC", "CV", *(str(i) for i in range(1, len(labels) + 1)), "a"]
+    table = new_table("form", *columns, left=("form",))
+    table.collapse_padding = True
+    for column in table.columns[1:]:
+        column.no_wrap = True
+    least = {name: min((e.criteria[name] for e in entries if name in e.criteria), default=0.0) for name in _CRITERIA}
     for entry in entries:
-        table.add_row(*_cells(entry, labels))
-    notes = "; ".join(f"{i}: {label.rstrip(',')} held out" for i, label in enumerate(labels, start=1))
-    table.caption = f"AIC and BIC under Student's t; errors are mean relative ones. {notes}"
-    table.caption_justify, table.caption_style = "left", "dim"
+        table.add_row(*_cells(entry, labels, least))
+    for row in _rules(entries, labels):
+        table.add_row(*row, style="dim")
+    table.caption, table.caption_justify, table.caption_style = _legend(labels), "left", "dim"
     yield table
     refused = [(entry.form, entry.refused.message) for entry in entries if entry.refused is not None]
     yield from finding_blocks(refused)
 
 
-def _cells(entry: "Compared", labels: list[str]) -> list[str]:
+def _cells(entry: "Compared", labels: list[str], least: "Mapping[str, float]") -> list[str]:
     law = entry.law
     if law is None:
-        return [entry.form, "refused", *["–"] * (5 + len(labels))]
-    tests = {test.held_out: f"{test.law_error:.2%}" for test in entry.backtests}
-    error = entry.cross_validated_error
+        return [entry.form, "–", *["–"] * (5 + len(labels))]
+    tests = {test.held_out: _percent(test.law_error) for test in entry.backtests}
     return [
         entry.form,
         str(len(law.coefficients)),
         "–" if "r2" not in law.goodness else f"{law.goodness['r2']:.4f}",
-        *("–" if name not in entry.criteria else f"{entry.criteria[name]:.1f}" for name in ("aic", "bic")),
-        "–" if error is None else f"{error:.2%}",
+        *("–" if name not in entry.criteria else f"{entry.criteria[name] - least[name]:.1f}" for name in _CRITERIA),
+        "–" if entry.cross_validated_error is None else _percent(entry.cross_validated_error),
         *(tests.get(label, "–") for label in labels),
         "–" if entry.exponents is None else f"{entry.exponents[0]:.3f}",
     ]
+
+
+def _rules(entries: "tuple[Compared, ...]", labels: list[str]) -> "Iterator[list[str]]":
+    """Yield what rules that anyone could use would have missed in the same back-tests."""
+    tests = {test.held_out: test for entry in entries for test in entry.backtests}
+    if not labels:
+        return
+    yield ["power law without E", *[""] * 5, *(_percent(tests[label].power_law_error) for label in labels), ""]
+    yield ["last value", *[""] * 5, *(_percent(tests[label].last_value_error) for label in labels), ""]
+
+
+def _legend(labels: list[str]) -> str:
+    lines = [
+        "k: coefficients; ΔAIC, ΔBIC: above the least, under Student's t; errors in %",
+        "CV: mean error of points whose trajectory was left out; a: N* ~ C^a",
+        *(f"{i}: mean error with {label.rstrip(',')} held out" for i, label in enumerate(labels, start=1)),
+    ]
+    return "\n".join(lines)
+
+
+def _percent(error: float) -> str:
+    return f"{100 * error:.2f}"
 
 
 def _pair(lower: float | None, upper: float | None) -> str:

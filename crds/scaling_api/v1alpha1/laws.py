@@ -6,7 +6,7 @@ from pydantic import Field
 
 from scaling_api.rules import Matches, rule
 from scaling_api.v1alpha1.base import ApiModel, Choice, Int, Many, ShortName
-from scaling_api.v1alpha1.quantities import Bytes, Flops
+from scaling_api.v1alpha1.quantities import Bytes, Count, Flops
 
 
 class ParameterConvention(Choice):
@@ -107,6 +107,28 @@ class Latency(ApiModel):
     """What its memory delivers: each token reads the whole model once."""
 
 
+class AskedModel(ApiModel):
+    """A model, trained or not."""
+
+    parameters: Count
+    """N."""
+    tokens: Count
+    """D."""
+    treatment: ShortName | None = None
+    """One of sweep.data.treatments; without it the first."""
+    pipeline: ShortName | None = None
+    """One of sweep.compression; without it the dense model."""
+
+
+class Change(ApiModel):
+    """Two models whose difference is to be explained."""
+
+    start: Annotated[AskedModel, Field(alias="from")]
+    """The model that the change starts from."""
+    end: Annotated[AskedModel, Field(alias="to")]
+    """The model that it leads to."""
+
+
 class Ask(ApiModel):
     """Questions to answer from the laws."""
 
@@ -118,3 +140,7 @@ class Ask(ApiModel):
     """Limits of the forward FLOPs a token: the best (N, D, pipeline) within each."""
     latency: Annotated[Many[Latency], Field(max_length=64)] = ()
     """Limits of the time a token: the best (N, D, pipeline) within each."""
+    attribute: Annotated[Many[Change], Field(max_length=16)] = ()
+    """Pairs of models: how much of the difference of their losses is due to size, tokens, treatment and pipeline."""
+    next_trials: Annotated[Many[Flops], Field(max_length=16)] = ()
+    """FLOPs for further trials: those that shrink the interval of the loss at 10 times the sweep's compute most."""

@@ -150,15 +150,39 @@ class Interval(ApiModel):
     """Upper confidence limit."""
 
 
+class PartStatus(Interval):
+    """What one of the quantities in which two models differ contributes to the difference of their losses."""
+
+    name: Name
+    """Parameters, tokens, treatment or pipeline."""
+
+
+class ProposalStatus(ApiModel):
+    """Trials that are worth their cost, all alike."""
+
+    kind: Name
+    """Branch of a trunk that exists, Extension of one, or a new Trunk."""
+    parameters: float
+    """N."""
+    tokens: float
+    """D."""
+    trials: Annotated[Int, Field(ge=1)]
+    """How many of them, each of another trunk or seed."""
+    training_flops: Annotated[float, Field(gt=0)]
+    """Marginal FLOPs of all of them."""
+    width: Annotated[float, Field(ge=0)]
+    """Of the interval of the loss once these trials and those listed before have been added, in nats."""
+
+
 class Answer(ApiModel):
     """The answer to one question of spec.ask."""
 
     law: Name
     """The law that answers."""
     question: Name
-    """trainingFlops or servingMemory."""
+    """The field of spec.ask: trainingFlops, servingMemory, inferenceFlops, latency, attribute or nextTrials."""
     at: float
-    """The budget or limit asked about."""
+    """The budget or limit asked about; of attribute the place of the pair in spec.ask, from 1."""
     parameters: Interval | None = None
     """Best N."""
     tokens: Interval | None = None
@@ -171,6 +195,18 @@ class Answer(ApiModel):
     """Expected loss in nats."""
     pipeline: Name | None = None
     """Best compression pipeline, for servingMemory."""
+    models: Annotated[str, Field(max_length=320)] | None = None
+    """attribute: the two models in words."""
+    change: Interval | None = None
+    """attribute: the difference of their losses in nats, negative where the second is better."""
+    parts: Annotated[Many[PartStatus], Field(max_length=8)] = ()
+    """attribute: what is due to what; the parts add up to the change."""
+    interaction: Interval | None = None
+    """attribute: what the quantities do together beyond what each does alone from the start."""
+    width: Annotated[float, Field(ge=0)] | None = None
+    """nextTrials: of the interval of the loss at trainingFlops as it is now, in nats."""
+    proposals: Annotated[Many[ProposalStatus], Field(max_length=16)] = ()
+    """nextTrials: the trials to add, in the order of their worth."""
     refused: Sentence | None = None
     """Why there is no answer, where there is none."""
     findings: Annotated[Many[FindingStatus], Field(max_length=8)] = ()

@@ -23,6 +23,8 @@ Model: TypeAlias = Mapping[str, float | str]
 Value: TypeAlias = Callable[[Model], tuple[float, FloatArray | None]]
 """What a law expects of a model: its estimate and its draws, (draws,)."""
 MOST_PLAYERS = 8
+ROUNDING = 64 * float(np.finfo(np.float64).eps)
+"""Share of the corners below which their sum is zero."""
 EDGE = 1e-6
 """Logs of N and D up to which a corner still counts as on the hull."""
 
@@ -138,11 +140,19 @@ def _combined(
     worth: Mapping[frozenset[str], tuple[float, FloatArray | None]], weights: Mapping[frozenset[str], float]
 ) -> tuple[float, FloatArray | None]:
     """Return a weighted sum of corners, of the estimate and of each draw."""
-    value = sum(weight * worth[some][0] for some, weight in weights.items())
+    value = _sum([weight * worth[some][0] for some, weight in weights.items()])
     columns = [(weight, worth[some][1]) for some, weight in weights.items()]
     if any(draws is None for _, draws in columns):
-        return value, None
-    return value, np.sum([weight * draws for weight, draws in columns if draws is not None], axis=0)
+        return float(value), None
+    return float(value), _sum([weight * draws for weight, draws in columns if draws is not None])
+
+
+def _sum(terms: Sequence[float] | Sequence[FloatArray]) -> FloatArray:
+    """Return a sum of corners; what is left by rounding alone is zero."""
+    table = np.asarray(terms, dtype=np.float64)
+    total = table.sum(axis=0)
+    rounding = ROUNDING * np.abs(table).max(axis=0)
+    return np.where(np.abs(total) <= rounding, 0.0, total)
 
 
 def _limits(draws: FloatArray | None, level: float) -> tuple[float | None, float | None]:

@@ -12,6 +12,7 @@ from typing import TypeGuard
 import numpy as np
 
 from scaling_laws.answers.backtest import Backtest, backtests
+from scaling_laws.fit.compound.frontier import is_frontier
 from scaling_laws.fit.cross_validation import comparable, cross_validate, folds_of
 from scaling_laws.fit.curve import FittedCurve
 from scaling_laws.fit.descend import find_optimum
@@ -114,7 +115,7 @@ def _as_logs(residuals: FloatArray, points: Points, optimum: FittedCurve, object
 def _exponents(law: Law) -> tuple[float, float] | None:
     """Return a and b of N* = k C^a and D* = k C^b."""
     names = {c.name for c in law.coefficients}
-    if {"k_N", "a", "k_D", "b"} == names:
+    if is_frontier(law):
         return law["a"], law["b"]
     if law.form == "ChinchillaTied":
         return 0.5, 0.5

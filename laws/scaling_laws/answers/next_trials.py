@@ -7,6 +7,7 @@ A branch of a trunk that exists costs its decay alone, .2 D; to branch beyond a 
 trunk costs its model in full. Trials are taken one at a time, by what they bring for their cost.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,19 +16,16 @@ from numpy.typing import NDArray
 from scaling_laws.answers.flops import SIX_ND, FlopsPerToken
 from scaling_laws.answers.frontier import optimal_log_size
 from scaling_laws.answers.surface import Surface, surface_of
+from scaling_laws.answers.trial_choices import Choices, Proposal, choices, trunks_of
 from scaling_laws.fit.quantiles import t_quantile
 from scaling_laws.law import Law
 from scaling_laws.points import FloatArray, Points, flops_column
 
-DECAY = 0.2
-"""Share of a branch's tokens that its decay takes; the trunk behind it serves the others too."""
 FURTHER = 10.0
 """Compute that is asked about, in multiples of the sweep's largest."""
-STEP = 2.0
-"""Factor between the sizes and token counts that are considered."""
-BETWEEN = 1.2
-"""Levels closer than this factor to another count as the same."""
 MOST_TRIALS = 64
+THRIFTS = (1.0, 0.5, 0.0)
+"""Powers of the cost by which gains are divided; the plan that ends with the narrowest interval stands."""
 FEWEST_CLUSTERS = 2
 RIDGE = 1e-12
 SMALLEST_GAIN = 1e-6
@@ -35,17 +33,18 @@ SMALLEST_GAIN = 1e-6
 
 
 @dataclass(frozen=True)
-class Proposal:
-    """A trial that is worth its cost."""
+class Addition:
+    """Trials of one kind, size and token count: a row of what to run."""
 
     kind: str
-    """Branch (of a trunk that exists), Extension (of one, and a branch from its new end) or Trunk (a new one)."""
     N: float
     D: float
+    trials: int
+    """Each of another trunk, or with another seed."""
     flops: float
-    """Marginal training FLOPs."""
+    """Marginal training FLOPs of all of them."""
     width: float
-    """Of the interval of L(10 C) once this trial and those before it have been added, in nats."""
+    """Of the interval of L(10 C) once these trials and the rows before have been added, in nats."""
 
 
 @dataclass(frozen=True)
@@ -54,58 +53,19 @@ class NextTrials:
 
     target_flops: float
     """The compute whose loss is to be known: 10 C."""
+    loss: float
+    """The least loss that the law expects there, in nats."""
     width: float
-    """Of the interval of the least loss there, as the points are, in nats."""
+    """Of its interval, as the points are, in nats."""
     proposals: tuple[Proposal, ...]
     """In the order in which they were chosen."""
+    additions: tuple[Addition, ...]
+    """The same, those that are alike in one row."""
 
     @property
     def flops(self) -> float:
         """Of all proposals."""
         return sum(proposal.flops for proposal in self.proposals)
-
-
-@dataclass(frozen=True)
-class Choices:
-    """Every trial that may be added to trunks that may be added to, and what each of them costs and tells."""
-
-    N: FloatArray
-    """Size of each trunk, the existing ones first, then one new one of each size, (T,)."""
-    is_new: NDArray[np.bool_]
-    """(T,)"""
-    end: FloatArray
-    """Tokens that each trunk has seen, (T,)."""
-    counts: FloatArray
-    """Token counts that may be branched at, (K,)."""
-    taken: NDArray[np.bool_]
-    """Whether a trunk has a branch near a count already, (T, K)."""
-    per_token: FloatArray
-    """FLOPs a token of each trunk, (T,)."""
-
-    @property
-    def flops(self) -> FloatArray:
-        """Marginal FLOPs of each trial, (T, K): a decay, what the trunk must go on, or all of a new model."""
-        decay = DECAY * self.counts + (1 - DECAY) * np.maximum(self.counts - self.end[:, None], 0.0)
-        tokens = np.where(self.is_new[:, None], self.counts, decay)
-        return np.where(self.taken, np.inf, self.per_token[:, None] * tokens)
-
-    def proposal(self, trunk: int, count: int) -> Proposal:
-        """Return one trial; its width is not known yet."""
-        beyond = "Extension" if self.end[trunk] < self.counts[count] else "Branch"
-        kind = "Trunk" if self.is_new[trunk] else beyond
-        return Proposal(kind, float(self.N[trunk]), float(self.counts[count]), float(self.flops[trunk, count]), 0.0)
-
-    def with_trial(self, trunk: int, count: int) -> "Choices":
-        """Return the choices that are left; a new trunk leaves room for another of its size."""
-        taken, end, N = self.taken.copy(), self.end.copy(), self.N
-        taken[trunk, count], end[trunk] = True, max(end[trunk], self.counts[count])
-        is_new, per_token = self.is_new.copy(), self.per_token
-        if is_new[trunk]:
-            is_new[trunk] = False
-            N, is_new = np.append(N, N[trunk]), np.append(is_new, True)
-            per_token, end = np.append(per_token, per_token[trunk]), np.append(end, 0.0)
-            taken = np.vstack([taken, np.zeros_like(taken[:1])])
-        return replace(self, N=N, is_new=is_new, end=end, taken=taken, per_token=per_token)
 
 
 @dataclass(frozen=True)
@@ -139,6 +99,34 @@ class _Known:
             np.concatenate([self.count, np.zeros(more)]),
         )
 
+    def grown(self, trunks: NDArray[np.int64], jacobian: FloatArray) -> "_Known":
+        """Return what each of the trunks tells with one more branch, of gradient (m, 5)."""
+        return _Known(
+            self.squares[trunks] + jacobian[:, :, None] * jacobian[:, None, :],
+            self.total[trunks] + jacobian,
+            self.count[trunks] + 1,
+        )
+
+    def with_branch(self, trunk: int, jacobian: FloatArray) -> "_Known":
+        """Return the same with one more branch, of gradient (5,)."""
+        row = np.array([trunk])
+        one = self.grown(row, jacobian[None])
+        squares, total, count = self.squares.copy(), self.total.copy(), self.count.copy()
+        squares[row], total[row], count[row] = one.squares, one.total, one.count
+        return _Known(squares, total, count)
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """A trial that was chosen."""
+
+    proposal: Proposal
+    trunk: int
+    jacobian: FloatArray
+    """(5,)"""
+    variance: float
+    """Of the loss that is asked about, once it has been added."""
+
 
 def next_trials(
     law: Law,
@@ -163,23 +151,68 @@ def next_trials(
         NoSurfaceError: the law is of another form.
         ValueError: the law has no optimum at that compute.
     """
-    surface = surface_of(law)
     C = further * float(flops_column(points).max())
-    log_N = float(optimal_log_size(surface, C, flops))
-    if not np.isfinite(log_N):
-        raise ValueError(f"The law has no compute-optimal model at C = {C:.4g}: there is no interval there to shrink.")
-    N = np.exp(np.array([log_N]))
-    D = C / flops(N)
-    target = gradient(surface, N, D)[0] * float(surface.loss(N, D)[0])  # the optimum moves to no first order
-    scene = _Scene(surface, target, *_variances(law, points))
-    members = _members(points)
-    known, open_choices = _known(scene, points, members), choices(points, flops)
+    scene, loss = _scene(law, points, C, flops)
+    members = trunks_of(points)
+    known = _known(scene, points, members)
     reach = 2 * t_quantile(max(int(members.max()), 1), 0.5 + level / 2)
-    plans = [_chosen(scene, known, open_choices, budget_flops, by_cost=by_cost) for by_cost in (True, False)]
-    best = min(plans, key=lambda plan: plan[-1][1] if plan else np.inf)
+    plans = [_chosen(scene, known, choices(points, flops), budget_flops, thrift=thrift) for thrift in THRIFTS]
+    best = min(plans, key=lambda plan: plan[-1].variance if plan else np.inf)
     start = float(_variance(scene, _told(scene, known).sum(axis=0)))
-    proposals = tuple(replace(proposal, width=float(reach * np.sqrt(variance))) for proposal, variance in best)
-    return NextTrials(C, reach * float(np.sqrt(start)), proposals)
+    return NextTrials(
+        C,
+        loss,
+        reach * float(np.sqrt(start)),
+        tuple(replace(taken.proposal, width=reach * float(np.sqrt(taken.variance))) for taken in best),
+        tuple(_additions(scene, known, best, reach)),
+    )
+
+
+def _scene(law: Law, points: Points, training_flops: float, flops: FlopsPerToken) -> tuple[_Scene, float]:
+    """Return what is asked about, and the loss that the law expects there."""
+    surface = surface_of(law)
+    log_N = float(optimal_log_size(surface, training_flops, flops))
+    if not np.isfinite(log_N):
+        raise ValueError(
+            f"The law has no compute-optimal model at C = {training_flops:.4g}: there is no interval there to shrink."
+        )
+    N = np.exp(np.array([log_N]))
+    D = training_flops / flops(N)
+    loss = float(surface.loss(N, D)[0])
+    target = gradient(surface, N, D)[0] * loss  # the optimum moves to no first order
+    return _Scene(surface, target, *_variances(law, points)), loss
+
+
+def _additions(scene: _Scene, known: _Known, plan: Sequence[_Taken], reach: float) -> Iterator[Addition]:
+    """Yield rows of trials that are alike, the one that brings most for its FLOPs first, branches after their trunks.
+
+    The width after a row counts that row and those before it.
+    """
+    rows: dict[tuple[str, float, float], list[_Taken]] = {}
+    for taken in plan:
+        rows.setdefault((taken.proposal.kind, taken.proposal.N, taken.proposal.D), []).append(taken)
+    there = set(range(len(known.count)))
+    known = known.grown_to(max([len(known.count), *(taken.trunk + 1 for taken in plan)]))
+    while rows:
+        before = float(_variance(scene, _told(scene, known).sum(axis=0)))
+        ahead = {key: _with_all(known, alike) for key, alike in rows.items() if _can_run(alike, there)}
+        after = {key: float(_variance(scene, _told(scene, more).sum(axis=0))) for key, more in ahead.items()}
+        cost = {key: sum(taken.proposal.flops for taken in rows[key]) for key in ahead}
+        best = max(ahead, key=lambda key: np.log(before / after[key]) / cost[key])
+        known, alike = ahead[best], rows.pop(best)
+        there |= {taken.trunk for taken in alike}
+        yield Addition(*best, len(alike), cost[best], reach * float(np.sqrt(after[best])))
+
+
+def _with_all(known: _Known, alike: Sequence[_Taken]) -> _Known:
+    for taken in alike:
+        known = known.with_branch(taken.trunk, taken.jacobian)
+    return known
+
+
+def _can_run(alike: Sequence[_Taken], there: set[int]) -> bool:
+    """Whether the trunks of all these trials are there, or are these trials."""
+    return all(taken.proposal.kind == "Trunk" or taken.trunk in there for taken in alike)
 
 
 def gradient(surface: Surface, N: FloatArray, D: FloatArray) -> FloatArray:
@@ -207,26 +240,6 @@ def _variances(law: Law, points: Points) -> tuple[float, float]:
     return max(inner, RIDGE), max(between, 0.0)
 
 
-def choices(points: Points, flops: FlopsPerToken = SIX_ND) -> Choices:
-    """Return every trial that may be added to the points' trunks, or be trained anew."""
-    members = _members(points)
-    first = np.unique(members, return_index=True)[1]
-    sizes, counts = _levels(points.N), _levels(points.D)
-    N = np.concatenate([points.N[first], sizes])
-    end = np.zeros(len(N))
-    np.maximum.at(end, members, points.D)
-    taken = np.zeros((len(N), len(counts)), dtype=bool)
-    for row, D in zip(members, points.D, strict=True):
-        taken[row] |= np.abs(np.log(counts / D)) < np.log(BETWEEN)
-    return Choices(N, np.arange(len(N)) >= len(first), end, counts, taken, flops(N))
-
-
-def _members(points: Points) -> NDArray[np.int64]:
-    if points.clusters is None:
-        return np.arange(len(points))
-    return np.unique(points.clusters, return_inverse=True)[1].ravel().astype(np.int64)
-
-
 def _known(scene: _Scene, points: Points, members: NDArray[np.int64]) -> _Known:
     jacobian = gradient(scene.surface, points.N, points.D)
     trunks = int(members.max()) + 1
@@ -252,49 +265,37 @@ def _variance(scene: _Scene, information: FloatArray) -> FloatArray:
     return np.asarray(np.sum(target * np.linalg.solve(scaled, target[..., None])[..., 0], axis=-1), dtype=np.float64)
 
 
-def _chosen(
-    scene: _Scene, known: _Known, left_open: Choices, budget: float, *, by_cost: bool
-) -> list[tuple[Proposal, float]]:
-    """Return trials with the variance after each, taken one at a time: by gain for FLOPs, or by gain alone."""
-    left, plan = budget, list[tuple[Proposal, float]]()
+def _chosen(scene: _Scene, known: _Known, left_open: Choices, budget: float, *, thrift: float) -> list[_Taken]:
+    """Return trials taken one at a time, by gain over FLOPs to the power `thrift`."""
+    left, plan = budget, list[_Taken]()
     while len(plan) < MOST_TRIALS:
         known = known.grown_to(len(left_open.N))
-        parts = _told(scene, known)
-        whole = parts.sum(axis=0)
-        costs = left_open.flops
-        rows, columns = np.nonzero(costs <= left)
-        if not len(rows):
+        found = _best(scene, known, left_open, left, thrift=thrift)
+        if found is None:
             break
-        jacobian = gradient(scene.surface, left_open.N[rows], left_open.counts[columns])
-        grown = _Known(
-            known.squares[rows] + jacobian[:, :, None] * jacobian[:, None, :],
-            known.total[rows] + jacobian,
-            known.count[rows] + 1,
-        )
-        ahead = _variance(scene, whole - parts[rows] + _told(scene, grown))
-        # Gains are counted in logs, so that the worth of a trial does not depend on those before it.
-        gain = np.log(float(_variance(scene, whole)) / ahead)
-        best = int(np.argmax(gain / costs[rows, columns] if by_cost else gain))
-        if not gain[best] > SMALLEST_GAIN:
-            break
-        trunk, column = int(rows[best]), int(columns[best])
-        proposal = left_open.proposal(trunk, column)
-        known.squares[trunk], known.total[trunk], known.count[trunk] = (
-            grown.squares[best],
-            grown.total[best],
-            grown.count[best],
-        )
-        left_open, left = left_open.with_trial(trunk, column), left - proposal.flops
-        plan.append((proposal, float(ahead[best])))
+        taken, column = found
+        known = known.with_branch(taken.trunk, taken.jacobian)
+        left_open, left = left_open.with_trial(taken.trunk, column), left - taken.proposal.flops
+        plan.append(taken)
     return plan
 
 
-def _levels(values: FloatArray) -> FloatArray:
-    """Return the levels in use, one between neighbours that lie far apart, and one step beyond the largest."""
-    kept = [float(values.min())]
-    for x in np.unique(values).tolist():
-        if x > kept[-1] * STEP**1.5:
-            kept.append(float(np.sqrt(x * kept[-1])))
-        if x > kept[-1] * BETWEEN:
-            kept.append(x)
-    return np.array([*kept, kept[-1] * STEP])
+def _best(
+    scene: _Scene, known: _Known, left_open: Choices, budget: float, *, thrift: float
+) -> tuple[_Taken, int] | None:
+    """Return the best trial that the budget pays, and its token count's column; None where none brings anything."""
+    costs = left_open.flops
+    rows, columns = np.nonzero(costs <= budget)
+    if not len(rows):
+        return None
+    parts = _told(scene, known)
+    whole = parts.sum(axis=0)
+    jacobian = gradient(scene.surface, left_open.N[rows], left_open.counts[columns])
+    ahead = _variance(scene, whole - parts[rows] + _told(scene, known.grown(rows, jacobian)))
+    # Gains are counted in logs, so that the worth of a trial does not depend on those before it.
+    gain = np.log(float(_variance(scene, whole)) / ahead)
+    best = int(np.argmax(gain / costs[rows, columns] ** thrift))
+    if not gain[best] > SMALLEST_GAIN:
+        return None
+    trunk, column = int(rows[best]), int(columns[best])
+    return _Taken(left_open.proposal(trunk, column), trunk, jacobian[best], float(ahead[best])), column

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scaling_laws.answers.attribution import attribute
-from scaling_laws.answers.corners import expected
+from scaling_laws.answers.corners import Parts, expected
 from scaling_laws.fit import IntervalOptions, fit_law
 from scaling_laws.law import FindingCode
 from scaling_laws.penalties import fit_pipeline
@@ -120,7 +120,7 @@ def test_penalties_of_pipelines_join_the_dense_law():
         )
         for N in (1e7, 1e8, 1e9) for D in (1e9, 1e10, 3e10)
     ]  # fmt: skip
-    value = expected(law, pipelines=[fit_pipeline("int4", points, dense=None)])
+    value = expected(law, Parts(pipelines=[fit_pipeline("int4", points, dense=None)]))
     found = attribute(value, {"N": 1e8, "D": 1e10, "pipeline": "int4"}, {"N": 1e8, "D": 1e10, "pipeline": "dense"})
     assert found.difference == pytest.approx(-0.1, abs=1e-6)
     assert found.lower is not None

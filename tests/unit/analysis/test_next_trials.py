@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from scaling_laws.answers.frontier import compute_optimal
-from scaling_laws.answers.next_trials import Proposal, choices, next_trials
+from scaling_laws.answers.next_trials import next_trials
+from scaling_laws.answers.trial_choices import Proposal, choices
 from scaling_laws.fit import IntervalOptions, Objective, fit_law
 from scaling_laws.law import IntervalMethod, Law
 from scaling_laws.points import FloatArray, Points
@@ -99,6 +100,19 @@ def test_proposals_are_priced_at_their_marginal_cost_and_shrink_the_width() -> N
             assert proposal.flops == pytest.approx(0.2 * full)
         else:
             assert 0.2 * full < proposal.flops < full
+
+
+def test_trials_that_are_alike_stand_in_one_row_with_their_number() -> None:
+    points = sweep(np.random.default_rng(0))
+    found = next_trials(fitted(points), points, 1e20)
+    alike = [(row.kind, row.N, row.D) for row in found.additions]
+    assert len(set(alike)) == len(alike) < len(found.proposals)
+    assert sum(row.trials for row in found.additions) == len(found.proposals)
+    assert sum(row.flops for row in found.additions) == pytest.approx(found.flops)
+    widths = [found.width, *(row.width for row in found.additions)]
+    assert all(b < a for a, b in itertools.pairwise(widths))
+    assert widths[-1] == pytest.approx(found.proposals[-1].width)
+    assert found.loss == pytest.approx(compute_optimal(fitted(points), found.target_flops).loss.value)
 
 
 def test_nothing_is_proposed_that_the_budget_cannot_pay() -> None:

@@ -75,14 +75,19 @@ def test_what_is_due_to_what(table: Path) -> None:
     (found,) = asked("fit", table, *FIT, "--attribute", change)["attributions"]
     assert [part["name"] for part in found["parts"]] == ["N", "D"]
     assert sum(part["value"] for part in found["parts"]) == pytest.approx(found["difference"])
-    assert "interaction" in scaling("fit", table, *FIT, "--attribute", change).stdout
+    shown = scaling("fit", table, *FIT, "--attribute", change).stdout
+    assert "of which interaction 0 [0, 0]" in " ".join(shown.split())  # a sum of power laws has none, not even 1e-16
+    assert found["interaction"] == 0
 
 
 def test_trials_to_add(table: Path) -> None:
     found = asked("fit", table, *FIT, "--next-flops", 3e19)["nextTrials"]
     assert found["flops"] <= 3e19
     assert found["proposals"][-1]["width"] < found["width"]
-    assert "shrink the interval" in scaling("fit", table, *FIT, "--next-flops", 3e19).stdout
+    shown = scaling("fit", table, *FIT, "--next-flops", 3e19).stdout
+    assert "shrink the interval" in shown
+    rows = [line.split()[1:4] for line in shown.splitlines() if "±" in line]
+    assert len({tuple(row) for row in rows}) == len(rows)
     assert "None: the FLOPs pay" in scaling("fit", table, *FIT, "--next-flops", 1).stdout
 
 
