@@ -120,6 +120,32 @@ def test_a_trial_and_its_status_are_recorded(kubectl):
     assert row.split()[1:7] == ["Pipeline", "32768", "500224", "int4", "1.8125", "Succeeded"]
 
 
+@pytest.mark.parametrize(
+    ("state", "change", "says"),
+    [
+        ("Running", {"spec": {"tokens": 1_000_000}}, "spec is immutable"),
+        ("Running", {"spec": {"id": "0123456789abcdef"}}, "spec is immutable"),
+        ("Running", {"status": {"state": "Interrupted", "attempts": 2}}, ""),
+        ("Running", {"status": {"state": "Succeeded", "metrics": {"loss": 1.5}}}, ""),
+        ("Succeeded", {"status": {"metrics": {"loss": 1.5}}}, "a finished trial's status is immutable"),
+        ("Cached", {"status": {"state": "Pending"}}, "a finished trial's status is immutable"),
+        ("Diverged", {"status": None}, "a finished trial's status is immutable"),
+        ("Failed", {"status": {"state": "Succeeded"}}, "a finished trial's status is immutable"),
+        ("Succeeded", {"spec": {"seed": 7}}, "spec is immutable"),
+        ("Succeeded", {"metadata": {"labels": {"mine": "yes"}}}, ""),
+    ],
+)
+def test_a_record_changes_until_its_trial_has_finished_and_never_in_its_spec(kubectl, state, change, says):
+    trial = read(FOLDER / "trial.yaml")
+    trial["metadata"]["name"] = name = f"record-{state.lower()}"
+    trial["status"]["state"] = state
+    assert kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", document=json.dumps(trial)).returncode == 0
+    words = ["patch", "strial", name, "--type=merge", "--dry-run=server", "-p", json.dumps(change)]
+    patched = kubectl(*words)
+    assert (patched.returncode == 0) == (not says), patched.stderr
+    assert says in patched.stderr
+
+
 def test_a_status_is_not_written_with_the_spec(kubectl, created):
     experiment = {**read(BASE), "metadata": {"name": "other"}, "status": STATUS}
     _, stored = offer(kubectl, experiment)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from scaling_api.rules import Rule, rule
 from scaling_api.v1alpha1.base import ApiModel, Choice, Int, Many, ObjectName, Sha256, TrialId
 from scaling_api.v1alpha1.compression import Pipeline
 from scaling_api.v1alpha1.experiment import Metadata
@@ -110,6 +111,21 @@ class Failure(ApiModel):
     """What happened and what to do."""
 
 
+class FailedAttempts(ApiModel):
+    """Attempts that ended without a result, by whose fault it was; each class has retries of its own."""
+
+    application: Annotated[Int, Field(ge=0)] = 0
+    """The trial's own."""
+    infrastructure: Annotated[Int, Field(ge=0)] = 0
+    """Lost workers and heads, storage that did not answer, and the like. Pauses are no failures."""
+
+    def and_one(self, failure_class: FailureClass) -> "FailedAttempts":
+        """Return the counts with one more."""
+        if failure_class is FailureClass.INFRASTRUCTURE:
+            return self.model_copy(update={"infrastructure": self.infrastructure + 1})
+        return self.model_copy(update={"application": self.application + 1})
+
+
 class TrialMetrics(ApiModel):
     """What was measured."""
 
@@ -175,6 +191,8 @@ class TrialStatus(ApiModel):
     """Where it stands."""
     attempts: Annotated[Int, Field(ge=0)] = 0
     """Attempts so far."""
+    failed_attempts: FailedAttempts | None = None
+    """How many of them failed, over all lives of the driver."""
     failure: Failure | None = None
     """Why the last attempt ended without a result."""
     metrics: TrialMetrics = TrialMetrics()
@@ -203,10 +221,20 @@ class ScalingTrial(ApiModel):
     """ScalingTrial."""
     metadata: TrialMetadata
     """Kubernetes object metadata."""
-    spec: TrialSpec
-    """The trial, resolved."""
+    spec: Annotated[TrialSpec, Rule("self == oldSelf", "spec is immutable: it is what the trial's id stands for")]
+    """The trial, resolved. Immutable."""
     status: TrialStatus | None = None
-    """How it went."""
+    """How it went. Immutable once state is Succeeded, Failed, Diverged or Cached."""
+
+    @rule(
+        "!has(oldSelf.status) || !has(oldSelf.status.state) || "
+        "!(oldSelf.status.state in ['Succeeded', 'Failed', 'Diverged', 'Cached']) || "
+        "(has(self.status) && self.status == oldSelf.status)",
+        "a finished trial's status is immutable: laws are fitted on it",
+        field="status",
+    )
+    def _stays_finished(self) -> str | None:
+        return None  # what was before is seen by the API server alone
 
 
 class TrialRecord(ApiModel):

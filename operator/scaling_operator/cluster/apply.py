@@ -10,7 +10,7 @@ from scaling_operator.cluster.client import Client
 from scaling_operator.cluster.driver_client import DriverError
 from scaling_operator.cluster.errors import Forbidden, Invalid, Missing, Taken
 from scaling_operator.cluster.events import Recorder
-from scaling_operator.cluster.kinds import Kind, kind_of
+from scaling_operator.cluster.kinds import TRIALS, Kind, kind_of
 from scaling_operator.cluster.observe import Pass
 from scaling_operator.cluster.recall import Recall
 from scaling_operator.cluster.watches import Stores
@@ -80,7 +80,17 @@ class Writer:
         return Outcome(is_told)
 
     async def _apply_trial(self, manifest: Manifest) -> None:
-        self._merge(manifest, await self.client.apply(manifest, field_manager=TRIALS_MANAGER))
+        try:
+            answer = await self.client.apply(manifest, field_manager=TRIALS_MANAGER)
+        except Invalid:
+            # A record of an earlier version of the operator may have a spec of fewer fields, and specs never change.
+            metadata, spec = manifest["metadata"], manifest["spec"]
+            stored = await self.client.get(TRIALS, metadata["namespace"], metadata["name"])
+            kept = stored["spec"] if stored else spec
+            if kept == spec or kept.get("id") != spec["id"]:
+                raise
+            answer = await self.client.apply({**manifest, "spec": kept}, field_manager=TRIALS_MANAGER)
+        self._merge(manifest, answer)
 
     async def _create(self, manifest: Manifest) -> None:
         try:

@@ -1,13 +1,20 @@
 """Question 0 and the last: has it all been over before, is it over now, and is it time to go?"""
 
 from dataclasses import replace
+from typing import Final
 
 from scaling_api.v1alpha1.base import API_VERSION
+from scaling_api.v1alpha1.status import Condition
 from scaling_operator import reasons
 from scaling_operator.decide.aims import stands
 from scaling_operator.decide.draft import Aim, Draft
 from scaling_operator.decide.fits import is_up_to_date
 from scaling_operator.decision import Event, ObjectRef
+
+RECORDS_MISSING: Final = (
+    " ScalingTrials of finished trials were removed. Their results are in storage, and laws stand as they are: set "
+    "spec.suspend to true, and back, to have the records made again."
+)
 
 
 def leave_alone(draft: Draft) -> Draft:
@@ -17,7 +24,27 @@ def leave_alone(draft: Draft) -> Draft:
     is_over = stands(draft, reasons.COMPLETE) or stands(draft, reasons.FAILED)
     if not is_over or draft.status.finished_at is None or draft.own_jobs:
         return draft
-    return replace(expire(draft), is_done=True)
+    return replace(expire(_with_records_counted(draft)), is_done=True)
+
+
+def _with_records_counted(draft: Draft) -> Draft:
+    """Say where records of finished trials were removed after the end: no driver is there to tell them again."""
+    counts = draft.status.trials
+    finished = sum(record.status.state.is_finished for record in draft.records.values())
+    is_missing = finished < counts.succeeded + counts.failed + counts.diverged
+    conditions = tuple(_saying(c, is_missing) for c in draft.status.conditions)
+    if conditions == draft.status.conditions:
+        return draft
+    draft = draft.with_status(conditions=conditions)
+    draft = replace(draft, decision=replace(draft.decision, status=draft.status))
+    return draft.telling(Event("Warning", reasons.RECORDS_MISSING, RECORDS_MISSING.strip())) if is_missing else draft
+
+
+def _saying(condition: Condition, is_missing: bool) -> Condition:
+    if condition.type != reasons.TRIALS_COMPLETE:
+        return condition
+    message = condition.message.removesuffix(RECORDS_MISSING) + (RECORDS_MISSING if is_missing else "")
+    return condition.model_copy(update={"message": message})
 
 
 def finish(draft: Draft) -> Draft:

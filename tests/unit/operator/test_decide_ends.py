@@ -90,6 +90,25 @@ def test_an_idle_experiment_is_left_alone_also_by_a_restarted_operator() -> None
     assert is_idle(restarted.decide()), "nothing is planned or fitted again"
 
 
+def test_records_that_are_removed_after_the_end_are_said_to_be_gone_and_can_be_had_again() -> None:
+    over = stopped(finished(running()))
+    records = dict(over.observed.trials)
+    lost = records.pop(over.trials[0].id)
+    robbed = over.but(trials=records, plan=None, analysis=None)
+    assert [event.reason for event in robbed.decide().events] == ["RecordsMissing"]
+    told = robbed.passed()
+    assert "were removed" in told.condition("TrialsComplete").message
+    assert told.status.laws == over.status.laws
+    assert is_idle(told.decide())
+    whole = told.but(trials=over.observed.trials).passed()
+    assert whole.status == over.status
+    again = told.with_spec({"suspend": True}).settled().with_spec({}).settled()
+    (made,) = again.observed.ray_jobs
+    again = again.but(ray_jobs=(job(2, uid=made.uid),), pods=(head(2),), driver=answer(DriverPhase.WAITING, attempt=2))
+    back = obeyed(again).but(driver=answer(DriverPhase.RUNNING, [row(1, lost)], attempt=2)).passed()
+    assert back.observed.trials == over.observed.trials
+
+
 def test_stop_waits_for_every_row() -> None:
     begun = running()
     all_rows = finished(begun)
