@@ -20,15 +20,28 @@ certificates=${PIP_CERT:-/etc/ssl/certs/ca-certificates.crt}
 mkdir -p "$folder"
 
 by_docker() { # target name
-    docker build --quiet --target "$1" --tag "$2" --build-arg REVISION="$revision" ${BASE:+--build-arg BASE="$BASE"} \
-        "$repository" >&2
+    docker build --quiet --target "$1" --tag "$2" --build-arg VERSION="$version" --build-arg REVISION="$revision" \
+        ${BASE:+--build-arg BASE="$BASE"} "$repository" >&2
     docker save --output "$folder/scaling-$1.tar" "$2"
     size=$(docker image inspect --format '{{.Size}}' "$2")
     base_size=$(docker image inspect --format '{{.Size}}' "${BASE:-python:3.11-slim-bookworm}" 2>/dev/null || echo 0)
 }
 
 buildah() {
-    command buildah --root "$folder/storage" --runroot "$folder/run" --storage-driver vfs "$@"
+    command buildah --root "$folder/storage" --runroot "$folder/run" --storage-driver "$driver" "$@"
+}
+
+# vfs copies a layer's whole tree into the next one, gigabytes each time; it works where overlays cannot be mounted.
+choose_driver() {
+    local tried="$folder/tried"
+    mkdir -p "$tried"/{lower,upper,work,merged}
+    driver=vfs
+    if mount -t overlay overlay -o "lowerdir=$tried/lower,upperdir=$tried/upper,workdir=$tried/work" "$tried/merged" \
+        2>/dev/null; then
+        driver=overlay
+        umount "$tried/merged"
+    fi
+    rm -rf "$tried"
 }
 
 size_of() {
@@ -51,17 +64,17 @@ make_base() {
 by_buildah() { # target name
     [ -n "${BASE:-}" ] || make_base
     # The base's own certificates are covered while building, by a mount: no layer holds the machine's.
-    buildah bud --quiet --isolation chroot --network host --target "$1" --tag "$2" \
+    buildah bud --quiet --layers --isolation chroot --network host --target "$1" --tag "$2" \
         --volume "$certificates:/etc/ssl/certs/ca-certificates.crt:ro" \
         --build-arg PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
-        --build-arg BASE="$BASE" --build-arg REVISION="$revision" "$repository" >&2
+        --build-arg BASE="$BASE" --build-arg VERSION="$version" --build-arg REVISION="$revision" "$repository" >&2
     rm -f "$folder/scaling-$1.tar"
     buildah push --quiet "$2" "docker-archive:$folder/scaling-$1.tar:$2" >&2
     size=$(size_of "$2") base_size=$(size_of "$BASE")
 }
 
 builder=by_buildah
-docker info >/dev/null 2>&1 && builder=by_docker
+if docker info >/dev/null 2>&1; then builder=by_docker; else choose_driver; fi
 for target in "${targets[@]}"; do
     began=$SECONDS name=localhost/scaling-$target:$version
     $builder "$target" "$name"
