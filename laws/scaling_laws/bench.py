@@ -36,6 +36,8 @@ LOSSES: Mapping[LossFunction, Loss] = {
     LossFunction.MSE: "mse",
     LossFunction.LOG_STUDENT_T: "log-t",
     LossFunction.STUDENT_T: "t",
+    LossFunction.LOG_HUBER_DENSITY: "log-huber-density",
+    LossFunction.HUBER_DENSITY: "huber-density",
 }
 BACKTEST_DRAWS = 200
 """Bootstrap draws behind the coverage of a back-test."""

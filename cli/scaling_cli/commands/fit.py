@@ -10,7 +10,7 @@ from scaling_cli.errors import CommandError, ExitCode
 if TYPE_CHECKING:
     from scaling_cli.fitting import FitRequest
 
-LossName = Literal["log-huber", "huber", "log-mse", "mse", "log-t", "t"]
+LossName = Literal["log-huber", "huber", "log-mse", "mse", "log-t", "t", "log-huber-density", "huber-density"]
 Method = Literal[
     "wild", "cv3", "pairs", "cluster-pairs", "bca", "hessian", "sandwich", "profile", "hc3", "least-squares"
 ]

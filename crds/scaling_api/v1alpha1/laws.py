@@ -26,6 +26,8 @@ class LossFunction(Choice):
     MSE = "Mse"
     LOG_STUDENT_T = "LogStudentT"
     STUDENT_T = "StudentT"
+    LOG_HUBER_DENSITY = "LogHuberDensity"
+    HUBER_DENSITY = "HuberDensity"
 
 
 TAKES_FEATURES = ("Linear", "Mixing", "BNSL")

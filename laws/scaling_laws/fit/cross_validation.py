@@ -48,7 +48,7 @@ class Prediction:
 
 def comparable(objective: Objective) -> Objective:
     """Return the objective by which forms are compared on held-out points: a density of its own scale is no measure."""
-    if not objective.is_student:
+    if not objective.is_density:
         return objective
     return Objective("log-huber" if objective.is_log else "huber")
 

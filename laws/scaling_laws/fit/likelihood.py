@@ -1,28 +1,31 @@
 """The likelihood of residuals: its scale, its maximum, and the criteria that compare forms by it.
 
 Of squared residuals it is the normal distribution's, of log-t and t Student's (Lange, Little and Taylor 1989,
-doi:10.2307/2290063), whose scale and degrees of freedom are those that make the points most probable. A Huber sum with
-delta = 1e-3 has no likelihood: 16 % of the points lie inside delta at the published optimum, so that its curvature says
-nothing about errors.
+doi:10.2307/2290063), of log-huber-density and huber-density Huber's, whose scale (and degrees of freedom) are those
+that make the points most probable. A Huber sum with delta = 1e-3 has no likelihood: 16 % of the points lie inside delta
+at the published optimum, so that its curvature says nothing about errors.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from math import lgamma, log, pi
+from math import log, pi
 
 import numpy as np
 
 from scaling_laws.fit.curve import FittedCurve
+from scaling_laws.fit.density import density_rho, log_height, scale_terms
 from scaling_laws.fit.optimise import minimise
 from scaling_laws.fit.options import Objective
-from scaling_laws.fit.problem import StudentRho
 from scaling_laws.law import IntervalMethod
 from scaling_laws.points import FloatArray
 
 SHAPES = (1.0, 200.0)
-"""Range of the degrees of freedom."""
+"""Range of the degrees of freedom of t."""
 USUAL_SHAPE = 4.0
 """Degrees of freedom of tables that are too small to tell."""
+HUBER_SHAPE = 1.345
+"""k of Huber's density: 95 % as good as least squares where residuals are normal (Huber 1964). It is not estimated:
+heavy tails would drive it to zero, where few points have curvature, as under a delta by decree."""
 ENOUGH_FOR_SHAPE = 30
 ROUNDS = 40
 REFIT_STEPS = 40
@@ -39,12 +42,12 @@ Find = Callable[[Objective], FittedCurve]
 
 
 def with_density(objective: Objective, find: Find) -> Objective:
-    """Return a t objective with its scale and degrees of freedom estimated, by turns with the fit.
+    """Return the objective of a density with its scale and shape estimated, by turns with the fit.
 
     Between the searches from all starts, the fit follows the density from where it is.
 
     Args:
-        objective: log-t or t; a scale and a shape that are given stay.
+        objective: of a density; a scale and a shape that are given stay.
         find: fits the form from all starts.
 
     Raises:
@@ -75,25 +78,20 @@ def _followed(objective: Objective, start: FittedCurve) -> tuple[Objective, floa
         if cost >= reached - UNCHANGED * (1 + abs(cost)):
             break
         best, reached = now, cost
-        curve = problem.with_rho(student_rho(now, unit))
+        curve = problem.with_rho(density_rho(now, unit))
         p = minimise(curve, p[None], weights=weights, newton=True, steps=REFIT_STEPS).parameters[0]
     return best, reached
 
 
-def student_rho(objective: Objective, unit: float) -> StudentRho:
-    """Return the cost of residuals counted in a unit."""
-    assert objective.scale is not None
-    assert objective.shape is not None
-    return StudentRho(np.inf, objective.is_log, objective.scale / unit, objective.shape)
-
-
 def _density_of(objective: Objective, residuals: FloatArray, weights: FloatArray) -> Objective:
-    """Return the objective with the most probable scale and degrees of freedom of residuals."""
+    """Return the objective with the most probable scale, and degrees of freedom, of residuals."""
     if not np.sqrt(np.average(residuals**2, weights=weights)) > SMALLEST_SCALE:
         raise ValueError(
             "The form passes through the points exactly, so that there is no scatter whose likelihood could be "
             "maximised; choose log-mse or log-huber."
         )
+    if not objective.is_student:
+        return _with_scale(objective, residuals, weights, objective.shape or HUBER_SHAPE)
     if objective.shape is not None or np.count_nonzero(weights) < ENOUGH_FOR_SHAPE:
         return _with_scale(objective, residuals, weights, objective.shape or USUAL_SHAPE)
     low, high = (log(x) for x in SHAPES)
@@ -115,10 +113,8 @@ def _with_scale(objective: Objective, residuals: FloatArray, weights: FloatArray
     squares, share = residuals**2, weights / weights.sum()
     log_square = log(max(float(share @ squares), SMALLEST_SCALE**2))
     for _ in range(NEWTON_STEPS):
-        inner = shape * np.exp(log_square)
-        parts = (shape + 1) * squares / (inner + squares)
-        slope = float(share @ (parts * inner / (inner + squares)))
-        step = (float(share @ parts) - 1) / max(slope, 1e-12)
+        parts, growth = scale_terms(objective, squares * np.exp(-log_square), shape)
+        step = (float(share @ parts) - 1) / max(float(share @ growth), 1e-12)
         log_square = max(log_square + min(max(step, -2.0), 2.0), 2 * log(SMALLEST_SCALE))
         if abs(step) < 1e-12:
             break
@@ -128,15 +124,10 @@ def _with_scale(objective: Objective, residuals: FloatArray, weights: FloatArray
 def log_likelihood(objective: Objective, residuals: FloatArray, weights: FloatArray) -> float:
     """Return the log likelihood of residuals in the objective's units, at the most probable scale if it is squared."""
     total = float(weights.sum())
-    if not objective.is_student:
+    if not objective.is_density:
         square = max(float(np.average(residuals**2, weights=weights)), np.finfo(np.float64).tiny)
         return -0.5 * total * (log(2 * pi * square) + 1)
-    assert objective.scale is not None
-    assert objective.shape is not None
-    shape, scale = objective.shape, objective.scale
-    constant = lgamma((shape + 1) / 2) - lgamma(shape / 2) - 0.5 * log(pi * shape) - log(scale)
-    terms = 0.5 * (shape + 1) * np.log1p((residuals / scale) ** 2 / shape)
-    return total * constant - float(np.sum(weights * terms))
+    return total * log_height(objective) - float(np.sum(weights * density_rho(objective, 1.0).cost(residuals)))
 
 
 def criteria(
@@ -166,8 +157,8 @@ def criteria(
 
 
 def reported_objective(reached: float, objective: Objective, weights: FloatArray) -> float:
-    """Return the objective that a law reports: of t the negative log likelihood with its constant."""
-    if not objective.is_student:
+    """Return the objective that a law reports: of a density the negative log likelihood with its constant."""
+    if not objective.is_density:
         return reached
     return reached - log_likelihood(objective, np.zeros(len(weights)), weights)
 
@@ -181,5 +172,5 @@ def refuse_without_likelihood(objective: Objective, method: IntervalMethod) -> N
     if method in {IntervalMethod.HESSIAN, IntervalMethod.SANDWICH, IntervalMethod.PROFILE} and objective.is_huber:
         raise ValueError(
             f"{method} intervals need a likelihood, and {objective.name} has none: few points lie inside delta, so "
-            "that its curvature says nothing about errors. Choose log-t or log-mse, or a bootstrap."
+            "that its curvature says nothing about errors. Choose log-t, log-huber-density or log-mse, or a bootstrap."
         )

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling_laws.fit.curve import FittedCurve
-from scaling_laws.fit.problem import StudentRho
 from scaling_laws.points import FloatArray
 
 
@@ -38,7 +37,7 @@ def covariances(optimum: FittedCurve, members: NDArray[np.int64] | None) -> Cova
     at = problem.forward(p[None], optimum.weights)
     inverse = _inverse(problem.derivatives(at, optimum.weights[None], np.array([True]))[1][0][np.ix_(free, free)])
     spare = max(int(np.count_nonzero(optimum.weights)) - int(free.sum()), 1)
-    is_known = isinstance(problem.rho, StudentRho)
+    is_known = problem.rho.is_density
     scale = 1.0 if is_known else float(np.sum(optimum.weights * at.residuals[0] ** 2)) / spare
     scores = _scores(optimum, members)[:, free]
     groups = len(scores)

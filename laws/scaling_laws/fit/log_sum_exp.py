@@ -21,7 +21,7 @@ def fit_log_sum_exp(points: Points, form: LogSumExpForm, *, objective: Objective
     """Return the form's global optimum on the points, with intervals, certificate and findings."""
     refuse_too_few(points, form, {name: variable(points, name) for name in form.variables})
     refuse_without_likelihood(objective, choose_method(points, intervals))
-    if objective.is_student:
+    if objective.is_density:
         objective = with_density(objective, lambda known: find_optimum(form, points, objective=known))
     optimum = find_optimum(form, points, objective=objective)
     made = make_intervals(optimum, points, intervals)

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling_laws.fit import interval_scale
+from scaling_laws.fit.density import density_rho
 from scaling_laws.fit.options import Objective
-from scaling_laws.fit.problem import Forward, Problem, Rho, StudentRho
+from scaling_laws.fit.problem import Forward, Problem, Rho
 from scaling_laws.forms.base import LogSumExpForm, Term
 from scaling_laws.points import FloatArray, Points
 
@@ -155,7 +156,7 @@ def variable(points: Points, name: str) -> FloatArray:
 
 
 def _factor(objective: Objective, points: Points, log_scale: float) -> float:
-    if objective.is_student:
+    if objective.is_density:
         return 1.0
     total = len(points) if points.weights is None else float(np.sum(points.weights))
     mean_of_squares = 1.0 if objective.is_huber else 2.0 / total
@@ -163,11 +164,8 @@ def _factor(objective: Objective, points: Points, log_scale: float) -> float:
 
 
 def _rho(objective: Objective, log_scale: float) -> Rho:
-    if objective.is_student:
-        assert objective.scale is not None
-        assert objective.shape is not None
-        size = 1.0 if objective.is_log else float(np.exp(log_scale))
-        return StudentRho(np.inf, objective.is_log, objective.scale / size, objective.shape)
+    if objective.is_density:
+        return density_rho(objective, 1.0 if objective.is_log else float(np.exp(log_scale)))
     if not objective.is_huber:
         return Rho(np.inf, objective.is_log)
     return Rho(objective.delta if objective.is_log else objective.delta / np.exp(log_scale), objective.is_log)

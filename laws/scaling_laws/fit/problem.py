@@ -7,7 +7,7 @@ The objective is sum_i v_i rho(r_i), with r_i = log L_i - y_i, or r_i = L_i - ex
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ class Rho:
     delta: float
     is_log: bool
     """Residuals are of log loss."""
+    is_density: ClassVar[bool] = False
+    """Whether it is the negative log density of residuals, with a scale that is known."""
 
     def cost(self, r: FloatArray) -> FloatArray:
         """Return rho(r)."""
@@ -43,36 +45,6 @@ class Rho:
     def majorant(self, r: FloatArray) -> FloatArray:
         """Return rho'(r)/r, the curvature of the parabola that touches rho at r and lies above it."""
         return self.delta / np.maximum(np.abs(r), self.delta) if np.isfinite(self.delta) else np.ones_like(r)
-
-
-@dataclass(frozen=True)
-class StudentRho(Rho):
-    """The negative log density of Student's t with a known scale, up to a constant; `delta` plays no part."""
-
-    scale: float = 1.0
-    shape: float = 4.0
-    """Degrees of freedom."""
-
-    def cost(self, r: FloatArray) -> FloatArray:
-        """Return (shape + 1)/2 log(1 + r^2/(shape scale^2))."""
-        return np.asarray(0.5 * (self.shape + 1) * np.log1p(r * r / self._square))
-
-    def slope(self, r: FloatArray) -> FloatArray:
-        """Return rho'(r)."""
-        return (self.shape + 1) * r / (self._square + r * r)
-
-    def curvature(self, r: FloatArray) -> FloatArray:
-        """Return rho''(r), negative for outliers."""
-        squares = r * r
-        return (self.shape + 1) * (self._square - squares) / (self._square + squares) ** 2
-
-    def majorant(self, r: FloatArray) -> FloatArray:
-        """Return rho'(r)/r."""
-        return (self.shape + 1) / (self._square + r * r)
-
-    @property
-    def _square(self) -> float:
-        return self.shape * self.scale**2
 
 
 @dataclass(frozen=True)

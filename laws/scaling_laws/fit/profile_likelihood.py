@@ -11,7 +11,6 @@ import numpy as np
 
 from scaling_laws.fit.curve import FittedCurve
 from scaling_laws.fit.likelihood_covariance import Covariances
-from scaling_laws.fit.problem import StudentRho
 from scaling_laws.fit.quantiles import chi_square_quantile
 from scaling_laws.points import FloatArray
 
@@ -161,7 +160,7 @@ def _cost(optimum: FittedCurve, p: FloatArray) -> float:
 def _ratio(optimum: FittedCurve, cost: float) -> float:
     """Return twice the difference of log likelihoods; of squares with the scale that is the most probable in each."""
     least = _cost(optimum, optimum.p)
-    if isinstance(optimum.model.problem.rho, StudentRho):
+    if optimum.model.problem.rho.is_density:
         return 2 * (cost - least)
     return float(optimum.weights.sum()) * float(np.log(cost / least)) if least > 0 else np.inf
 

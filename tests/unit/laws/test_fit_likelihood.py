@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.integrate import quad
 from scipy.optimize import minimize
 from scipy.special import fdtrc, stdtrit
 
@@ -67,7 +68,47 @@ def test_student_s_t_is_the_most_probable_density() -> None:
     assert reached >= -peer.fun - 1e-5
 
 
-@pytest.mark.parametrize("loss", ["log-t", "t", "log-mse", "mse"])
+def huber_log_density(residuals: FloatArray, k: float, scale: float) -> FloatArray:
+    """Return the log of Huber's density, its constant by quadrature."""
+    u = np.abs(residuals / scale)
+    whole = 2 * quad(lambda x: np.exp(-(x * x / 2 if x <= k else k * x - k * k / 2)), 0, np.inf, limit=200)[0]
+    return -np.where(u <= k, u * u / 2, k * u - k * k / 2) - np.log(scale * whole)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_huber_s_density_has_the_most_probable_scale(seed: int) -> None:
+    points = epoch() if seed == 0 else table(seed, count=100)
+    law = fit_law(points, objective=Objective("log-huber-density"), intervals=NONE)
+    words = law.objective_name.replace(",", "").replace(")", "").split()
+    k, scale = float(words[words.index("=") + 1]), float(words[-1])
+    own = float(np.sum(huber_log_density(law.residuals, k, scale)))
+    assert -law.objective == pytest.approx(own, abs=0.01)
+    assert law.goodness["log_likelihood"] == pytest.approx(own - np.sum(np.log(points.loss)), abs=0.01)
+    assert law.goodness["aic"] == pytest.approx(2 * 6 - 2 * law.goodness["log_likelihood"])
+    assert law.certificate is not None
+    assert law.certificate.is_certified
+
+    def joint(x: FloatArray) -> float:
+        scale, E, A, B, alpha, beta = np.exp(x)
+        residuals = np.log(points.loss / (E + A / points.N**alpha + B / points.D**beta))
+        return -float(np.sum(huber_log_density(residuals, k, scale)))
+
+    start = np.log([scale, law["E"], law["A"], law["B"], law["alpha"], law["beta"]])
+    peer = minimize(joint, start, method="Nelder-Mead", options={"maxiter": 1500, "fatol": 1e-9, "xatol": 1e-9})
+    assert -law.objective >= -peer.fun - 1e-4
+
+
+def test_a_given_scale_and_shape_of_huber_s_density_stay() -> None:
+    points = table()
+    law = fit_law(points, objective=Objective("log-huber-density", scale=0.01, shape=1.5), intervals=NONE)
+    plain = fit_law(points, objective=Objective("log-huber", delta=0.015), intervals=NONE)
+    for name in ("E", "A", "B", "alpha", "beta"):
+        assert law[name] == pytest.approx(plain[name], rel=1e-6)
+    assert {"aic", "bic"} <= set(law.goodness)
+    assert not {"aic", "bic"} & set(plain.goodness)
+
+
+@pytest.mark.parametrize("loss", ["log-t", "t", "log-mse", "mse", "log-huber-density", "huber-density"])
 def test_both_engines_find_the_same_likelihood_and_intervals(loss: str) -> None:
     points = table()
     for method in (IntervalMethod.HESSIAN, IntervalMethod.SANDWICH, IntervalMethod.PROFILE):

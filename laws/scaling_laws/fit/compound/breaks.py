@@ -43,7 +43,7 @@ def fit_breaks(points: Points, request: CompoundRequest) -> Law:
     if most < 1:
         raise LawRefusedError(too_few_points("BNSL", min(places, len(points)), sum(COEFFICIENTS)))
     optimum, tests = _grown(points, request, variable, most)
-    if request.objective.is_student:
+    if request.objective.is_density:
         form = replace(with_breaks(_breaks(optimum), variable), fixed=request.fixed)
         optimum = find_expression_optimum(form, points, objective=request.objective)
     law = expression_law(optimum, points, intervals=request.intervals)

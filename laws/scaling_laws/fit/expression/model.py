@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from scaling_laws.fit.density import density_rho
 from scaling_laws.fit.expression.derivatives import Derivatives, differentiate
 from scaling_laws.fit.expression.problem import ExpressionProblem
 from scaling_laws.fit.expression.scales import coefficient_scales, magnitude
 from scaling_laws.fit.features import column_names, numeric_column
 from scaling_laws.fit.options import Objective
-from scaling_laws.fit.problem import Forward, Rho, StudentRho
+from scaling_laws.fit.problem import Forward, Rho
 from scaling_laws.forms.expression import Coefficient, ExpressionForm
 from scaling_laws.law import Finding, FindingCode, LawRefusedError
 from scaling_laws.points import FloatArray, Points
@@ -261,15 +262,13 @@ def _problem(
 
 
 def _rho(objective: Objective, scale: float) -> Rho:
-    if objective.is_student:
-        assert objective.scale is not None
-        assert objective.shape is not None
-        return StudentRho(np.inf, objective.is_log, objective.scale / scale, objective.shape)
+    if objective.is_density:
+        return density_rho(objective, scale)
     return Rho(objective.delta / scale if objective.is_huber else np.inf, objective.is_log)
 
 
 def _factor(objective: Objective, points: Points, scale: float) -> float:
-    if objective.is_student:
+    if objective.is_density:
         return 1.0
     total = len(points) if points.weights is None else float(np.sum(points.weights))
     return (1.0 if objective.is_huber else 2.0 / total) * scale**2

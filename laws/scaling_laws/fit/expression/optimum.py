@@ -64,7 +64,7 @@ def find_expression_optimum(form: ExpressionForm, points: Points, *, objective: 
         LawRefusedError: the expression has no finite value at any start.
         ValueError: the form or its columns are not usable.
     """
-    if objective.is_student:
+    if objective.is_density:
         objective = with_density(objective, lambda known: find_expression_optimum(form, points, objective=known))
     model = build_expression_model(form, points, objective=objective)
     # Steps of a search may leave the range of floating-point numbers; such steps are refused, without a warning.
