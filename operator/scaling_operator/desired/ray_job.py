@@ -5,6 +5,7 @@ from typing import Final
 from scaling_api.v1alpha1.experiment import ExperimentSpec
 from scaling_operator.desired.driver import entrypoint
 from scaling_operator.desired.execution import effective_execution
+from scaling_operator.desired.gangs import room_for_gangs
 from scaling_operator.desired.head import autoscaler_options, head_group
 from scaling_operator.desired.labels import ATTEMPT, owned, ray_job_name
 from scaling_operator.desired.manifest import Manifest
@@ -37,7 +38,7 @@ def ray_job(
         deadline_s: seconds after which KubeRay ends it, the last guard of a budget; none where None.
         claim_mode: access mode of the claim that exists, where it is known.
     """
-    execution = effective_execution(spec.execution, settings)
+    execution = room_for_gangs(effective_execution(spec.execution, settings), spec)
     request = ClusterRequest(identity, execution, settings, attempt, claim_mode=claim_mode)
     return _manifest(request, deadline_s=deadline_s)
 

@@ -56,14 +56,18 @@ ADMINISTRATOR = {
 }
 
 
-def experiment_spec(**execution: Any) -> ExperimentSpec:
+def experiment_spec(*, compute: Any = None, **execution: Any) -> ExperimentSpec:
     found = {
         "apiVersion": "scalinglaws.dev/v1alpha1",
         "kind": "ScalingExperiment",
         "metadata": {"name": IDENTITY.name},
         "spec": {
             "task": {"language": {"corpus": {"python": {}}, "contextLength": 64}},
-            "sweep": {"model": {"parameters": ["30k"]}, "data": {"tokens": ["0.5M"]}},
+            "sweep": {
+                "model": {"parameters": ["30k"]},
+                "data": {"tokens": ["0.5M"]},
+                **({"compute": compute} if compute else {}),
+            },
             "execution": execution,
         },
     }

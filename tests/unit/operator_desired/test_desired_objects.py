@@ -242,6 +242,30 @@ def test_a_replay_has_no_workers_and_no_autoscaler():
     assert (cluster["workerGroupSpecs"], cluster["enableInTreeAutoscaling"]) == ([], False)
 
 
+SMALL_POOL = {"name": "cpu", "resources": {"cpu": 4}, "maxNodes": 1}
+
+
+@pytest.mark.parametrize(
+    ("compute", "execution", "memory"),
+    [
+        ([{"workers": 1}], {"pools": [SMALL_POOL]}, "4Gi"),
+        ([{"workers": 2}], {"pools": [SMALL_POOL]}, "6144Mi"),
+        ([{"workers": 2}, {"workers": 4}], {"pools": [SMALL_POOL]}, "6144Mi"),
+        ([{"workers": 4}, {"workers": 1}], {"pools": [SMALL_POOL]}, "5120Mi"),
+        ([{"workers": 8}], {"pools": [SMALL_POOL]}, "4Gi"),
+        ([{"workers": 2}], {"pools": [SMALL_POOL], "parallelTrials": 1}, "5120Mi"),
+        ([{"pool": "a100", "workers": 8}], {"pools": [SMALL_POOL, GPU_POOL]}, "8192Mi"),
+        ([{"workers": 2}, {"pool": "a100", "workers": 8}], {"pools": [SMALL_POOL, GPU_POOL]}, "10240Mi"),
+        ([{"workers": 2}], {"pools": [{**GPU_POOL, "maxNodes": 64}]}, "20480Mi"),
+        ([{"workers": 2}], {"pools": [SMALL_POOL], "head": {"resources": {"memory": "3Gi"}}}, "3Gi"),
+    ],
+)
+def test_the_head_has_room_for_as_many_gangs_as_train_at_a_time(compute, execution, memory):
+    job = ray_job(IDENTITY, experiment_spec(compute=compute, **execution), Settings(), attempt=1)
+    resources = containers_of(job)[0]["resources"]
+    assert resources["requests"]["memory"] == resources["limits"]["memory"] == memory
+
+
 def test_the_longest_name_fits():
     longest = Identity(namespace="a", name="a" * 42, uid=IDENTITY.uid, generation=1)
     assert len(ray_job(longest, experiment_spec(), Settings(), attempt=999)["metadata"]["name"]) == 47
