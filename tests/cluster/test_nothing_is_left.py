@@ -1,4 +1,4 @@
-"""However a cluster ends, nothing of it stays: no process, mount, control group, link or folder."""
+"""However a cluster ends, nothing of it stays: no process, namespace, mount, control group, link, rule or folder."""
 
 import os
 import signal
@@ -9,36 +9,32 @@ from pathlib import Path
 
 import pytest
 
-from throwaway import cgroups
 from throwaway.cluster import Cluster, cluster_of
 from throwaway.errors import UnavailableError
 from throwaway.processes import children, lives, wait_until
 from throwaway.state import State
+from throwaway.survey import namespaces, survey
 
 LEVELS = ("api", pytest.param("node", marks=pytest.mark.slow))
 
 
 def groups() -> set[str]:
-    return {str(path) for hierarchy in cgroups.hierarchies() for path in hierarchy.glob(f"{cgroups.PREFIX}*")}
+    return set(survey()["group"])
 
 
 def processes(folder: Path) -> list[str]:
     """Return the living processes that have the folder in their command line."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes()
-        except OSError:  # it has ended meanwhile
-            continue
-        if str(folder).encode() in words:
-            found.append(words.replace(b"\0", b" ").decode())
-    return found
+    return [words for words in survey()["process"] if str(folder) in words]
 
 
-def machine() -> dict[str, set[str]]:
-    """Return what a cluster could leave outside its folder."""
-    links = {path.name for path in Path("/sys/class/net").iterdir()}
-    return {"mounts": set(Path("/proc/self/mounts").read_text().splitlines()), "links": links, "groups": groups()}
+def own_namespaces(cluster: Cluster) -> frozenset[str]:
+    """Return the namespaces that the cluster has made."""
+    return namespaces(below(keeper(cluster))) - namespaces([os.getpid()])
+
+
+def below(pid: int) -> list[int]:
+    """Return a process and all that it has started."""
+    return [pid, *(found for child in children(pid) for found in below(child))]
 
 
 def keeper(cluster: Cluster) -> int:
@@ -90,18 +86,21 @@ def booted(level: str, folder: Path, owner: int | None = None) -> Cluster:
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("end", [down, kill_the_keeper, kill_the_supervisor, kill_a_component])
 def test_nothing_stays_on_the_machine(level: str, folder: Path, end: Callable[[Cluster], None]) -> None:
-    before = machine()
+    before = survey()
     cluster = booted(level, folder)
     assert cluster.run("kubectl", "get", "--raw", "/readyz").stdout == "ok"
     assert processes(folder)
-    who = cluster.keeper
+    who, made = cluster.keeper, own_namespaces(cluster)
+    assert bool(made) == (level == "node")
     end(cluster)
     wait_until(lambda: not processes(folder) and not lives(who), "all processes to end", timeout_s=30)
     assert {path.name for path in folder.glob("*")} <= {"log"}
-    after = machine()
-    assert not after["mounts"] - before["mounts"]
-    assert not after["links"] - before["links"]
-    assert not [group for group in after["groups"] if who in group]
+    after = survey()
+    assert not made & after["namespace"]
+    assert not [group for group in after["group"] if who in group]
+    for kind in ("link", "nft", "folder"):  # clusters of other runs come and go below /tmp
+        assert not [name for name in after[kind] - before[kind] if not name.startswith("/tmp/")]
+    assert not [mount for mount in after["mount"] - before["mount"] if str(folder) in mount or "nsfs" in mount]
 
 
 def test_a_cluster_ends_with_its_owner(folder: Path) -> None:

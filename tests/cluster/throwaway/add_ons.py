@@ -93,7 +93,7 @@ KUEUE: Final = AddOn(
 )
 
 
-def install(add_on: AddOn, cluster: Cluster, *, timeout_s: float = 120) -> None:
+def install(add_on: AddOn, cluster: Cluster, *, timeout_s: float = 300) -> None:
     """Install an add-on's CRDs and controller on a node, and return once it is ready.
 
     Raises:
@@ -106,7 +106,8 @@ def install(add_on: AddOn, cluster: Cluster, *, timeout_s: float = 120) -> None:
         write_overlay(add_on, Path(scratch))
         server.must("apply", "--server-side", "--force-conflicts", "-k", scratch)
     deployment = f"deployment/{add_on.deployment}"
-    server.must("-n", add_on.namespace, "rollout", "status", deployment, f"--timeout={timeout_s:.0f}s")
+    waiting = ("rollout", "status", deployment, f"--timeout={timeout_s:.0f}s")
+    server.must("-n", add_on.namespace, *waiting, timeout_s=timeout_s + 30)
 
 
 def install_crds(add_on: AddOn, server: api_server.ApiServer) -> None:

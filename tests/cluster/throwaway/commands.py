@@ -4,6 +4,7 @@ up --level api|control|node   boot a cluster and print the KUBECONFIG line to us
 down                          take it down, however it was left
 check                         say in one line why no node can be had here, and fail; say nothing where one can
 check --packages              print the Debian packages that a node needs and that are missing
+survey                        list what clusters could leave on the machine, to compare before and after
 build LEVEL [MODULE ...]      build what a level needs, and optional modules
 kubectl ...                   kubectl on the cluster
 inside -- COMMAND             run a command in the node: Services and cluster DNS work there
@@ -29,6 +30,7 @@ from throwaway.processes import identity
 from throwaway.programs import ALL, LEVELS, modules_of
 from throwaway.state import State, default_folder
 from throwaway.supervise import supervise
+from throwaway.survey import lines, survey
 
 Run = Callable[[argparse.Namespace], int]
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -64,6 +66,7 @@ def add_verbs(verbs: Verbs) -> None:
     up.add_argument("--image", type=Path, action="append", default=[], help="an image archive to load")
     verb(verbs, "down", run_down)
     verb(verbs, "check", run_check).add_argument("--packages", action="store_true")
+    verb(verbs, "survey", run_survey)
     build = verb(verbs, "build", run_build)
     build.add_argument("level", choices=LEVELS)
     build.add_argument("modules", nargs="*", choices=[*ALL, []], metavar="MODULE")
@@ -124,6 +127,11 @@ def run_check(given: argparse.Namespace) -> int:
     if said:
         print(said)
     return 1 if said and not given.packages else 0
+
+
+def run_survey(_: argparse.Namespace) -> int:
+    print("\n".join(lines(survey())))
+    return 0
 
 
 def run_build(given: argparse.Namespace) -> int:
