@@ -78,6 +78,39 @@ def test_the_log_of_a_worker(node: Node, shell: Shell) -> None:
     )
 
 
+def test_what_all_pods_say_about_a_trial(node: Node, shell: Shell) -> None:
+    node.pod(HEAD)
+    node.logs.write(HEAD, "listening", "trial 6559a42e4d2054eb, attempt 1: lost")
+    for number in (1, 2):
+        node.pod(f"a100-worker-{number}", role="worker")
+    node.pod("a100-worker-3", role="worker", phase="Pending")
+    node.logs.write(
+        "a100-worker-1", "trial 6559a42e4d2054eb: attempt 1-1 begins", "trial a1dbb084469aa58f: step 3 of 9"
+    )
+    node.logs.write("a100-worker-2", "x", "x", "trial 6559a42e4d2054eb: Succeeded, loss 2.1")
+    about = shell("logs", "quickstart", "--trial", "6559a")
+    assert about.stdout.splitlines() == [
+        "a100-worker-1: trial 6559a42e4d2054eb: attempt 1-1 begins",
+        "trial 6559a42e4d2054eb, attempt 1: lost",
+        "a100-worker-2: trial 6559a42e4d2054eb: Succeeded, loss 2.1",
+    ]
+    assert shell("logs", "quickstart", "--trial", "6559a", "--tail", 1).stdout.startswith("a100-worker-2: ")
+    process = shell.start("logs", "quickstart", "--trial", "6559a", "--follow")
+    assert sorted(read(process, 3)) == sorted(about.stdout.splitlines())
+    node.logs.write("a100-worker-2", "trial 6559a42e4d2054eb: once more")
+    assert read(process, 1) == ["a100-worker-2: trial 6559a42e4d2054eb: once more"]
+    node.pod("a100-worker-4", role="worker")
+    node.logs.write("a100-worker-4", "trial 6559a42e4d2054eb: on a node that came later")
+    assert read(process, 1) == ["a100-worker-4: trial 6559a42e4d2054eb: on a node that came later"]
+
+
+def test_a_trial_that_no_log_names_is_told_by_its_record(node: Node, shell: Shell) -> None:
+    node.pod(HEAD)
+    result = shell("logs", "quickstart", "--trial", "ffff0000")
+    assert result.stdout == ""
+    assert "quickstart has no trial ffff0000, as far as its records go" in result.stderr
+
+
 def test_no_earlier_container(node: Node, shell: Shell) -> None:
     node.pod(HEAD)
     result = shell("logs", "quickstart", "--previous")

@@ -32,6 +32,10 @@ class PodLog:
         Raises:
             CommandError: there is no log.
         """
+        return (line.text for line in self.timed(follow=follow, previous=previous, tail=tail))
+
+    def timed(self, *, follow: bool = False, previous: bool = False, tail: int | None = None) -> "Iterator[LogLine]":
+        """Yield the same lines with their times."""
         pod = self.pod
         query = {"container": HEAD_CONTAINER if HEAD_CONTAINER in pod.containers else (*pod.containers, "")[0]}
         query |= {"timestamps": "true"} | ({"follow": "true"} if follow else {})
@@ -48,14 +52,24 @@ class PodLog:
                 raise CommandError(_no_log(pod, previous=previous)) from None
             raise
 
-    def _new(self, lines: Iterator[bytes]) -> Iterator[str]:
-        """Yield lines without their times; sinceTime counts whole seconds, so that some come twice."""
+    def _new(self, lines: Iterator[bytes]) -> "Iterator[LogLine]":
+        """Yield lines that are new; sinceTime counts whole seconds, so that some come twice."""
         begin = self._last
         for line in lines:
             time, _, text = line.decode(errors="replace").partition(" ")
             if time > begin:
                 self._last = max(self._last, time)
-                yield text
+                yield LogLine(time, self.pod, text)
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line of a container's log."""
+
+    at: str
+    """When it was written, as the API server has it: RFC 3339, so that the order of texts is that of times."""
+    pod: Pod
+    text: str
 
 
 def head_of(experiment: ClusterExperiment, pods: tuple[Pod, ...]) -> Pod:

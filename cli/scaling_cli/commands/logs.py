@@ -23,7 +23,8 @@ def logs(  # noqa: PLR0913  # one argument an option
     name: Annotated[str, typer.Argument(metavar="NAME", help="An experiment.")],
     *,
     trial: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only lines that name this trial; a beginning of its id will do.")
+        str | None,
+        typer.Option(metavar="ID", help="Only lines of all pods that name this trial; a beginning of its id will do."),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are written.")] = False,
     previous: Annotated[bool, typer.Option("--previous", "-p", help="Of the container before its restart.")] = False,
@@ -33,20 +34,40 @@ def logs(  # noqa: PLR0913  # one argument an option
     context: ContextOption = None,
     namespace: NamespaceOption = None,
 ) -> None:
-    """Print the log of an experiment's driver, from its head pod."""
+    """Print the log of an experiment's driver, or what all pods say about one trial."""
     from scaling_cli.cluster.client import connect
 
     if trial is not None and len(trial) < 4:
         raise CommandError(f"--trial {trial}: give at least 4 characters of the id.")
     options = ClusterOptions.of(ctx, kubeconfig=kubeconfig, context=context, namespace=namespace)
-    lines = _lines(connect(options), name, pod=pod, follow=follow, previous=previous, tail=tail)
+    cluster = connect(options)
+    if trial is not None and pod is None and not previous:
+        _print(_of_trial(cluster, name, trial, follow=follow, tail=tail))
+        return
+    lines = _lines(cluster, name, pod=pod, follow=follow, previous=previous, tail=tail)
+    _print(line for line in lines if trial is None or trial in line)
+
+
+def _print(lines: Iterator[str]) -> None:
     try:
         for line in lines:
-            if trial is None or trial in line:
-                sys.stdout.write(f"{line}\n")
-                sys.stdout.flush()
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+def _of_trial(cluster: "Cluster", name: str, trial: str, *, follow: bool, tail: int | None) -> Iterator[str]:
+    """Yield what all pods say about a trial; where none says anything, its record is told on standard error."""
+    from scaling_cli.cluster.trial_logs import followed_trial_lines, shown, trial_lines, word_on_trial
+
+    if follow:
+        yield from map(shown, followed_trial_lines(cluster, name, trial))
+        return
+    found = trial_lines(cluster, name, trial)
+    yield from map(shown, found if tail is None else found[len(found) - min(tail, len(found)) :])
+    if not found:
+        sys.stderr.write(f"{word_on_trial(cluster, name, trial)}\n")
 
 
 def _lines(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scaling_trainer.driver import container_log
+from scaling_trainer import container_log
 
 
 def test_outside_a_head_nothing_but_standard_error_is_written(monkeypatch: pytest.MonkeyPatch) -> None:

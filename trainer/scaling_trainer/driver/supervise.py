@@ -11,7 +11,7 @@ from threading import Thread
 from types import FrameType
 from typing import Final
 
-from scaling_trainer.driver.container_log import copy, outputs
+from scaling_trainer.container_log import copy, outputs
 
 CHILD: Final = "SCALING_DRIVER_PARENT"
 """Variable that tells a driver the process that it is to die with."""

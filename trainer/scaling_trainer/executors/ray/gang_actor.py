@@ -18,6 +18,7 @@ from scaling_trainer.executors.lane import thread_environment
 from scaling_trainer.executors.messages import Message, Raised, Ready, Setup, Unusable, Work, parse_message
 from scaling_trainer.executors.ray.failures import failure_of_ray
 from scaling_trainer.executors.ray.gang_worker import PEER_LOST, GangError, work_along
+from scaling_trainer.executors.ray.trial_words import TrialWords
 
 _TIMEOUT_S: Final = 4 * 3600  # of a collective: the others wait while the first worker evaluates
 _SETTINGS: Final = {
@@ -45,11 +46,15 @@ class GangActor:
         self._setup = Setup.model_validate_json(setup)
         self._request = dict(request)
         self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._number = number
+        self._words = TrialWords()
         self._say(_ready_or_not())
 
     def start(self, work: str) -> None:
         """Begin a trial: a `Work`, as JSON."""
-        threading.Thread(target=self._run, args=(Work.model_validate_json(work),), daemon=True).start()
+        told = Work.model_validate_json(work)
+        self._words.begin(told, lane=self._number)
+        threading.Thread(target=self._run, args=(told,), daemon=True).start()
 
     def exchange(self) -> list[str]:
         """Wait until there is something to say, and return the messages, as JSON."""
@@ -60,9 +65,11 @@ class GangActor:
 
     def tell(self, line: str) -> None:
         """Take a message of the first worker, as JSON."""
+        self._words.heard(parse_message(line))
         self._said.put(line)
 
     def _say(self, message: Message) -> None:
+        self._words.heard(message)
         self._said.put(message.model_dump_json())
 
     def _run(self, work: Work) -> None:

@@ -7,6 +7,7 @@ from scaling_api.v1alpha1.trial import FailureClass
 from scaling_trainer.executors.attempt import device_name, imported, missing_accelerator, run_attempt, unusable
 from scaling_trainer.executors.failures import failure
 from scaling_trainer.executors.messages import Placed, Progress, Raised, Returned, Setup, Work, parse_message
+from scaling_trainer.executors.ray.trial_words import told
 
 PEER_LOST: Final = "PeerLost"
 _COLLECTIVE: Final = ("gloo", "nccl", "closed by peer", "reset by peer", "distbackend")
@@ -43,7 +44,8 @@ def work_along(config: dict[str, Any]) -> Any:
     report = _teller(config["gang"]) if rank == 0 else _say_nothing
     if rank == 0:
         config["gang"].tell.remote(Placed().model_dump_json())
-    message = _attempt(setup, work, rank=rank, report=report)
+    with told(work.trial.id):
+        message = _attempt(setup, work, rank=rank, report=report)
     if isinstance(message, Raised):
         raise GangError(_explained(message).model_dump_json())
     return message.model_dump_json()

@@ -12,6 +12,7 @@ from typing import Final
 from scaling_trainer.executors.failures import failure_of_exit
 from scaling_trainer.executors.lane import Lane
 from scaling_trainer.executors.messages import Lost, Message, Setup, Work
+from scaling_trainer.executors.ray.trial_words import TrialWords
 
 _LOOK_AGAIN_S: Final = 0.2
 
@@ -30,6 +31,7 @@ class LaneActor:
         path = Path(log)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lane: Lane | None = None
+        self._words = TrialWords(printed=path)
         started = threading.Event()
         # The process dies with the thread that starts it, and calls come on threads that come and go.
         arguments = (started, number, Setup.model_validate_json(setup), path)
@@ -42,7 +44,9 @@ class LaneActor:
 
     def start(self, work: str) -> None:
         """Send a trial to the process: a `Work`, as JSON."""
-        self._process.start(Work.model_validate_json(work))
+        told = Work.model_validate_json(work)
+        self._words.begin(told, lane=self._process.number)
+        self._process.start(told)
 
     def exchange(self) -> list[str]:
         """Wait until the process has said something or has ended, and return its messages, as JSON."""
@@ -52,6 +56,8 @@ class LaneActor:
             if lane.is_lost:
                 code = lane.kill()
                 messages += [*lane.messages(), Lost(failure=failure_of_exit(code, log=lane.log))]
+            for message in messages:
+                self._words.heard(message)
             if messages:
                 return list(map(_json, messages))
             self._selector.select(_LOOK_AGAIN_S)
