@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scaling_laws.answers.nearest import ROUNDING, last_value
 from scaling_laws.answers.surface import has_surface, surface_draws, surface_of
 from scaling_laws.answers.values import percentiles
 from scaling_laws.fit.predict import predict, predict_draws
@@ -24,7 +25,8 @@ SIZE_FACTOR = 2.0
 FEWEST_HELD_OUT = 2
 FEWEST_COVERED = 0.5
 """A law whose prediction intervals hold fewer held-out points than this has failed, whatever its error."""
-ROUNDING = 1 + 1e-9
+MOST_NUMBERS = 4_000_000
+"""Draws times points that are held in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def backtest(
         law_error=float(errors.mean()),
         law_largest_error=float(errors.max()),
         power_law_error=_mean_error(_power_law(seen, unseen), unseen.loss),
-        last_value_error=_mean_error(_last_value(seen, unseen), unseen.loss),
+        last_value_error=_mean_error(last_value(seen, unseen), unseen.loss),
         covered=_covered(law, predicted, unseen, level),
         level=level,
     )
@@ -192,10 +194,21 @@ def _predicted(law: Law, at: Points) -> FloatArray:
     return predict(law, at.N, at.D, features=_numbers(at))
 
 
-def _predicted_draws(law: Law, at: Points) -> FloatArray | None:
-    """Return the same for each draw, (draws, n); None without draws."""
+def _mean_limits(law: Law, at: Points, level: float) -> FloatArray | None:
+    """Return the confidence limits of what a law expects of the points, (n, 2); None without draws.
+
+    Many points are taken in blocks: draws times points need not fit into memory.
+    """
     if law.draws is None or not len(law.draws):
         return None
+    step = max(1, MOST_NUMBERS // len(law.draws))
+    blocks = (select(at, np.arange(start, min(start + step, len(at)))) for start in range(0, len(at), step))
+    limits = [percentiles(column, level=level) for block in blocks for column in _predicted_draws(law, block).T]
+    return np.array(limits).reshape(-1, 2)
+
+
+def _predicted_draws(law: Law, at: Points) -> FloatArray:
+    """Return what each draw expects of the points, (draws, n)."""
     surfaces = surface_draws(law) if has_surface(law) else None
     return predict_draws(law, at.N, at.D, features=_numbers(at)) if surfaces is None else surfaces.loss(at.N, at.D)
 
@@ -212,14 +225,13 @@ def _covered(law: Law, predicted: FloatArray, at: Points, level: float) -> float
     On each side the interval of the law's mean (percentiles of its draws) and t times the residual standard deviation
     add as squares, in logs.
     """
-    draws = _predicted_draws(law, at)
     spare = law.points - len(law.coefficients)
-    if draws is None or spare < 1:
+    limits = _mean_limits(law, at, level) if spare >= 1 else None
+    if limits is None:
         return None
     independent = law.points if law.clusters is None else law.clusters
     scatter = float(np.sum(law.residuals**2)) / spare
     noise = t_quantile(max(independent - 1, 1), 0.5 + level / 2) * np.sqrt(scatter)
-    limits = np.array([percentiles(column, level=level) for column in draws.T])
     with np.errstate(divide="ignore"):
         below, above = np.abs(np.log(limits / predicted[:, None])).T
     miss = np.log(at.loss / predicted)
@@ -232,14 +244,6 @@ def _power_law(seen: Points, unseen: Points) -> FloatArray:
     columns = np.column_stack([np.ones(len(seen)), log_N - log_N.mean(), log_D - log_D.mean()])
     k, a, b = np.linalg.lstsq(columns, np.log(seen.loss), rcond=None)[0]
     return np.asarray(np.exp(k + a * (np.log(unseen.N) - log_N.mean()) + b * (np.log(unseen.D) - log_D.mean())))
-
-
-def _last_value(seen: Points, unseen: Points) -> FloatArray:
-    """Return the mean loss of the seen points nearest to each unseen one in (log N, log D)."""
-    steps = [np.log(getattr(unseen, axis))[:, None] - np.log(getattr(seen, axis)) for axis in ("N", "D")]
-    distance = np.hypot(*steps)
-    nearest = distance <= distance.min(axis=1, keepdims=True) * ROUNDING + 1e-12
-    return np.asarray((nearest * seen.loss).sum(axis=1) / nearest.sum(axis=1))
 
 
 def _mean_error(predicted: FloatArray, observed: FloatArray) -> float:
