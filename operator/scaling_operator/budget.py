@@ -14,6 +14,9 @@ from scaling_operator.observed import PodSeen
 _SLACK: Final = 1.01
 """Of FLOPs: the driver stops at the limit itself, and the last trial that it admitted may use the budget up."""
 
+_CHEAPEST_FIRST: Final = "It is spent on the cheapest points."
+_LONGEST_FIRST: Final = "The longest trials come first, so that there may be too few points for a law."
+
 
 def most(one: Spent, other: Spent) -> Spent:
     """Return the larger of each amount: what was spent only grows, whoever has seen more of it."""
@@ -75,9 +78,11 @@ def below_plan(budget: Budget, plan: PlanStatus) -> str | None:
     )
     for takes, allowed, what, name in limits:
         if takes is not None and allowed is not None and takes > allowed:
-            return (
+            order = _CHEAPEST_FIRST if name == "trainingFlops" else _LONGEST_FIRST
+            early = (
                 f"The plan takes {takes:.3g} {what} and budget.{name} allows {allowed:.3g}: the sweep will end early."
             )
+            return f"{early} {order}"
     return None
 
 

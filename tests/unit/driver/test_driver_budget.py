@@ -11,6 +11,7 @@ from scripted_plan import family, trial
 from scaling_api.driver_protocol import DriverPhase
 from scaling_api.v1alpha1.execution import Budget, Execution, Pool, Retries
 from scaling_api.v1alpha1.status import Spent
+from scaling_api.v1alpha1.trial import TrialKind
 
 Make = Callable[..., Driving]
 
@@ -94,3 +95,26 @@ def test_a_budget_of_exactly_the_plan_admits_the_plan(driving: Make) -> None:
     state = driver.finished()
     assert state.budget_exhausted is None
     assert states(driver) == {"Succeeded": len(trials)}
+
+
+def test_a_plan_that_is_sent_again_while_it_runs_still_has_its_budget(driving: Make) -> None:
+    driver = driving(lanes=1).started()
+    trials = [trial("a", steps=40, flops=10.0), trial("b", steps=3, flops=10.0)]
+    driver.client.put(plan(trials, "pause=0.05 every=1", budget=Budget(training_flops=20.0)))
+    driver.wait_until(lambda: 1.0 < driver.client.state().spent.training_flops < 9.0)
+    again = plan(trials, "pause=0.05 every=1", budget=Budget(training_flops=20.0), revision=2)
+    driver.client.put(again)
+    assert driver.finished().budget_exhausted is None
+    assert states(driver) == {"Succeeded": 2}
+
+
+def test_a_budget_below_the_plan_buys_points_and_not_the_longest_trunk(driving: Make) -> None:
+    driver = driving(lanes=1).started()
+    large = [trial("large", steps=10, flops=60.0), trial("large.point", "large", kind=TrialKind.DENSE, flops=20.0)]
+    small = [trial("small", steps=5, flops=30.0), trial("small.point", "small", kind=TrialKind.DENSE, flops=10.0)]
+    driver.client.put(plan([*large, *small], budget=Budget(training_flops=70.0)))
+    state = driver.finished()
+    assert sorted(driver.client.records()) == sorted(one.id for one in small)
+    assert state.spent.training_flops == 40.0
+    assert state.budget_exhausted is not None
+    assert state.budget_exhausted.startswith("budget.trainingFlops is used up: with the trial")

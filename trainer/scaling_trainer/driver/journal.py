@@ -149,6 +149,11 @@ class ExperimentJournal:
         with self._lock:
             return self._tally.spent()
 
+    def needed_flops(self, trial: TrialSpec) -> float:
+        """Return the FLOPs that are still to be spent on a trial: none where its result stands."""
+        with self._lock:
+            return 0.0 if self.is_settled(trial.id) else self._tally.needed_flops(trial)
+
     def flops_with(self, trial: TrialSpec, running: Iterable[TrialSpec]) -> float:
         """Return the FLOPs that will have been spent when `trial` and all that run have ended, if nothing fails."""
         with self._lock:

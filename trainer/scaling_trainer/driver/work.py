@@ -88,7 +88,7 @@ class Work:
 
     def run(self, accepted: Accepted) -> None:
         """Run trials until nothing runs and nothing more may begin, or another executor is needed."""
-        self.stopped, self.budget_exhausted, self._guard = None, None, self._new_guard()
+        self.stopped, self.budget_exhausted, self._guard, self._followed = None, None, self._new_guard(), None
         bench = Bench.of(accepted.plan)
         try:
             executor = self._executor_for(bench)
@@ -138,6 +138,7 @@ class Work:
             self._journal.found(record)
         self._journal.sync()
         self._looked_for.update(trial.id for trial in unknown)
+        self._guard.follow(trials, accepted.plan.budget, needed_flops=self._journal.needed_flops)
         self._followed = accepted
 
     def _found_results(self, trials: Sequence[TrialSpec]) -> list[TrialRecord]:

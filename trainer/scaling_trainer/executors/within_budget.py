@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from scaling_api.v1alpha1.execution import Budget, Execution
-from scaling_api.v1alpha1.status import Spent
+from scaling_api.v1alpha1.status import Spent, TrialState
 from scaling_api.v1alpha1.trial import TrialSpec
 from scaling_trainer.executors.base import Event, Executor, Orders, Outcome, TrialProgress
 from scaling_trainer.results import ResultsFolder
@@ -15,6 +15,7 @@ from scaling_trainer.spending.guard import BudgetGuard
 from scaling_trainer.spending.limits import Used
 from scaling_trainer.spending.meter import Meter
 
+_DONE: Final = frozenset({TrialState.SUCCEEDED, TrialState.DIVERGED, TrialState.CACHED})
 _KEEP_EVERY_S: Final = 10.0  # what a killed run has spent is known to the next one up to so long before its end
 
 
@@ -74,6 +75,12 @@ class _Counted:
         self._results = results
         self._meter = Meter(executor.capacity)
         self._meter.pools = work.execution.pools
+        done = {id_ for id_, record in results.records().items() if record.status.state in _DONE}
+        self.guard.follow(
+            work.trials,
+            work.budget,
+            needed_flops=lambda trial: 0.0 if trial.id in done else results.expenses.needed_flops(trial),
+        )
 
     def orders(self) -> Orders:
         """Return what to do now."""

@@ -60,6 +60,10 @@ class Expenses:
         """Return what was spent over all runs, by attempts that run too, as far as they have told."""
         return self._tally.spent()
 
+    def needed_flops(self, trial: TrialSpec) -> float:
+        """Return the FLOPs that are still to be spent on a trial, if its attempts so far have left what they did."""
+        return self._tally.needed_flops(trial)
+
     def flops_with(self, trial: TrialSpec, running: Iterable[TrialSpec]) -> float:
         """Return the FLOPs that will have been spent when `trial` and all that run have ended, if nothing fails."""
         return self._tally.flops_with(trial, running)

@@ -42,6 +42,11 @@ def used_up(budget: Budget, used: Used) -> str | None:
     return None
 
 
+def most_flops(limit: float) -> float:
+    """Return the training FLOPs that are within a limit, in whatever order they were added up."""
+    return limit * (1 + _TOLERANCE)
+
+
 def does_not_fit(budget: Budget, trial: TrialSpec, *, flops_with: float) -> str | None:
     """Return a sentence on why a trial may not begin: the FLOPs with it, and all that run, are beyond the limit.
 
@@ -51,7 +56,7 @@ def does_not_fit(budget: Budget, trial: TrialSpec, *, flops_with: float) -> str 
         flops_with: what will have been spent when it and all that run have ended.
     """
     limit = budget.training_flops
-    if limit is None or flops_with <= limit * (1 + _TOLERANCE):
+    if limit is None or flops_with <= most_flops(limit):
         return None
     return (
         f"budget.trainingFlops is used up: with the trial {trial.id}, which takes {trial.flops:.4g} FLOPs, "

@@ -64,6 +64,17 @@ class Tally:
         """Return what was spent over all epochs, by attempts that run too, as far as they have told."""
         return self._account.total() + Spending(training_flops=sum(self.so_far().values()))
 
+    def needed_flops(self, trial: TrialSpec) -> float:
+        """Return the FLOPs that are still to be spent on a trial, if its attempts so far have left what they did.
+
+        Of one that runs, what it has told of is spent already.
+        """
+        attempt = self._attempts.get(trial.id)
+        if attempt is None:
+            return self._account.needed_flops(trial)
+        so_far = 0.0 if attempt.last_step is None else attempt.counted(attempt.last_step)
+        return max(0.0, attempt.needed_flops - so_far)
+
     def flops_with(self, trial: TrialSpec, running: Iterable[TrialSpec]) -> float:
         """Return the FLOPs that will have been spent when `trial` and all that run have ended, if nothing fails."""
         ended = self._account.total().training_flops
