@@ -1,6 +1,7 @@
 """A fit from the command line: read the table, fit the law, answer the questions."""
 
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -102,7 +103,7 @@ def fit_table(request: FitRequest) -> FitReport:
     try:
         loss = request.loss or default_objective(form_named(request.form)).loss
         objective = Objective(loss=cast(Loss, loss), delta=request.delta)
-        method = None if request.method is None else METHODS[request.method]
+        method = None if request.method is None else _method(request.method)
         intervals = IntervalOptions(method=method, draws=request.draws, level=request.level, seed=request.seed)
         for name in request.compare:
             form_named(name)
@@ -125,6 +126,16 @@ def fit_table(request: FitRequest) -> FitReport:
         raise
     except ValueError as error:
         raise CommandError(f"{request.table}: {error}") from None
+
+
+def _method(name: str) -> IntervalMethod:
+    """Return the method of that name, by the command's name or by that in a status."""
+    known = {**METHODS, **{method.value.lower(): method for method in METHODS.values()}}
+    if name.lower() in known:
+        return known[name.lower()]
+    near = get_close_matches(name.lower(), METHODS, n=1)
+    advice = f"did you mean {near[0]}?" if near else f"the methods are {', '.join(METHODS)}."
+    raise CommandError(f"--intervals: there is no method {name!r}; {advice}")
 
 
 def _fixed(text: str) -> dict[str, float]:

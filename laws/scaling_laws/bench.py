@@ -16,7 +16,7 @@ from scaling_laws.exclusions import missingness
 from scaling_laws.fit import IntervalOptions, Objective, fit_law, form_names
 from scaling_laws.fit.options import Loss
 from scaling_laws.form_tables import points_for
-from scaling_laws.forms import FORMS, Form, LogSumExpForm, form_named, own_form
+from scaling_laws.forms import FORMS, Form, LogSumExpForm, advice_on, form_named, own_form
 from scaling_laws.law import Finding, FindingCode, Law, LawRefusedError
 from scaling_laws.penalties import PipelineLaw, fit_pipelines, hybrid_findings
 from scaling_laws.points import FloatArray, Points, flops_column
@@ -189,5 +189,5 @@ def _features(request: LawRequest, points: Points) -> tuple[str, ...]:
 
 
 def _unknown_form(request: LawRequest) -> Finding:
-    forms = ", ".join(sorted({*form_names(), JOINT, EXPRESSION}))
-    return Finding(FindingCode.INVALID_REQUEST, f"There is no form {request.form}; the forms are {forms}.")
+    advice = advice_on(request.form, (*form_names(), JOINT, EXPRESSION))
+    return Finding(FindingCode.INVALID_REQUEST, f"There is no form {request.form}; {advice}")

@@ -36,6 +36,8 @@ class FindingCode(StrEnum):
     """A few points move the law by more than its errors."""
     CORRELATED_POINTS = "CorrelatedPoints"
     """Points that look like those of one training run are taken as independent."""
+    TRAJECTORIES_ASSUMED = "TrajectoriesAssumed"
+    """Points of one size are taken for checkpoints of one training run."""
     OVERFLOW = "Overflow"
     """Numbers went beyond what a computer's integers or floating-point numbers hold."""
     EXTRAPOLATION_UNTESTED = "ExtrapolationUntested"

@@ -1,7 +1,6 @@
 """Laws that would be refused after all training, whatever it gave: found before anything is spent."""
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from scaling_api.problems import Problem
 from scaling_api.v1alpha1.experiment import ExperimentSpec
@@ -9,7 +8,7 @@ from scaling_api.v1alpha1.laws import EXPRESSION
 from scaling_laws.bench import JOINT, LINEAR
 from scaling_laws.design.trajectory import DENSE
 from scaling_laws.fit.features import LOG
-from scaling_laws.forms import form_names, own_form
+from scaling_laws.forms import advice_on, form_names, own_form
 from scaling_laws.records import FEATURE_COLUMNS
 
 
@@ -39,9 +38,7 @@ def _unknown_forms(spec: ExperimentSpec) -> Iterator[Problem]:
     known = (*form_names(), JOINT, EXPRESSION)
     for index, law in enumerate(spec.laws):
         if law.form not in known:
-            near = get_close_matches(law.form, known, n=1)
-            advice = f"did you mean {near[0]}?" if near else f"the forms are {', '.join(known)}"
-            yield Problem(f"spec.laws[{index}].form", f"there is no form {law.form}; {advice}")
+            yield Problem(f"spec.laws[{index}].form", f"there is no form {law.form}; {advice_on(law.form, known)}")
 
 
 def _wrong_features(spec: ExperimentSpec) -> Iterator[Problem]:

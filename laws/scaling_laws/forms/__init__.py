@@ -1,5 +1,8 @@
 """The functional forms, by name. A new form is one declaration in its own file and one entry here."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 from scaling_laws.forms.approaches import ENVELOPE, ISOFLOP
 from scaling_laws.forms.base import Form, LinearForm, LogSumExpForm, TableForm, Term
 from scaling_laws.forms.broken import BROKEN, BROKEN_1, BROKEN_2, BROKEN_3
@@ -45,8 +48,15 @@ def form_named(name: str) -> Form:
     if is_expression(name):
         return own_form(name)
     if name not in FORMS:
-        raise ValueError(f"There is no form named {name!r}; the forms are {', '.join(FORMS)}.")
+        raise ValueError(f"There is no form named {name!r}; {advice_on(name, FORMS)}")
     return FORMS[name]
+
+
+def advice_on(name: str, known: Iterable[str]) -> str:
+    """Return which of the known names may have been meant, and all of them where none is near."""
+    by_folded = {one.lower(): one for one in known}
+    near = get_close_matches(name.lower(), by_folded, n=1)
+    return f"did you mean {by_folded[near[0]]}?" if near else f"the forms are {', '.join(by_folded.values())}."
 
 
 __all__ = [
@@ -59,6 +69,7 @@ __all__ = [
     "LogSumExpForm",
     "TableForm",
     "Term",
+    "advice_on",
     "form_named",
     "form_names",
     "own_form",

@@ -271,60 +271,6 @@ def test_a_published_sweep_of_104_models_gives_error_against_loss() -> None:
     assert law["floor"] > law["ceiling"]  # an error falls
 
 
-# Approaches 1 and 2
-
-OPTIMUM = {"a": 0.37 / 0.71, "b": 0.34 / 0.71}
-K_N = (0.34 * 400 / (0.37 * 2000)) ** (1 / 0.71) / 6 ** OPTIMUM["a"]
-
-
-def isoflops(size: float = 0.0, *, width: float = 10.0) -> Points:
-    C = np.repeat(np.geomspace(1e18, 1e21, 6), 9)
-    N = K_N * C ** OPTIMUM["a"] * np.tile(np.geomspace(1 / width, width, 9), 6)
-    return Points(N, C / 6 / N, dense(N, C / 6 / N) * noise(54, size))
-
-
-def curves(size: float = 0.0) -> Points:
-    N, D = np.meshgrid(np.geomspace(1e7, 3e9, 40), np.geomspace(1e8, 3e11, 40), indexing="ij")
-    return Points(N.ravel(), D.ravel(), dense(N, D).ravel() * noise(N.size, size))
-
-
-def test_isoflop_parabolas_find_the_published_exponents() -> None:
-    law = fit_law(isoflops(width=1.3), "ChinchillaIsoFLOP", intervals=NO_INTERVALS)
-    assert {"a": law["a"], "b": law["b"]} == pytest.approx(OPTIMUM, abs=2e-4)
-    assert law["k_N"] == pytest.approx(K_N, rel=0.01)
-    noisy = fit_law(isoflops(0.002), "ChinchillaIsoFLOP", intervals=IntervalOptions(draws=300))
-    by_name = {c.name: c for c in noisy.coefficients}
-    assert by_name["a"].lower < OPTIMUM["a"] < by_name["a"].upper
-    assert by_name["a"].upper - by_name["a"].lower < 0.05
-
-
-def test_the_envelope_finds_the_published_exponents() -> None:
-    law = fit_law(curves(), "ChinchillaEnvelope", intervals=SOME)
-    assert law.interval_method == IntervalMethod.CLUSTER_PAIRS
-    assert law["a"] == pytest.approx(OPTIMUM["a"], abs=0.01)
-    assert law["a"] + law["b"] == pytest.approx(1.0, abs=0.01)
-
-
-def test_a_grid_is_no_set_of_budgets_and_one_checkpoint_no_curve() -> None:
-    rng = np.random.default_rng(0)
-    N, D = np.exp(rng.uniform(16, 20, 12)), np.exp(rng.uniform(20, 30, 12))
-    points = Points(N, D, dense(N, D))
-    assert refusal(points, "ChinchillaIsoFLOP").code == FindingCode.TOO_FEW_LEVELS
-    assert refusal(points, "ChinchillaEnvelope").code == FindingCode.TOO_FEW_LEVELS
-    with pytest.raises(ValueError, match="needs a law of the loss"):
-        fit_law(curves(), "ChinchillaEnvelope", intervals=IntervalOptions(method=IntervalMethod.WILD_CLUSTER_T))
-
-
-def test_budgets_whose_optimum_lies_outside_are_left_out_and_said() -> None:
-    points = isoflops()
-    C = 6 * points.N * points.D
-    kept = (C < 5e20) | (0.3 * K_N * C ** OPTIMUM["a"] > points.N)
-    law = fit_law(
-        Points(points.N[kept], points.D[kept], points.loss[kept]), "ChinchillaIsoFLOP", intervals=NO_INTERVALS
-    )
-    assert "1 of 6 budgets have no minimum" in " ".join(f.message for f in law.findings)
-
-
 # Through the command
 
 
@@ -361,11 +307,6 @@ def test_every_compound_form_through_the_command(tmp_path: Path) -> None:
             {"n": task.N, "tokens": task.D, "loss": task.loss, "acc": task.features["accuracy"]},
             ("--fix", "floor=0.25"),
         ),
-        "ChinchillaIsoFLOP": (
-            {"params": isoflops().N, "flops": 6 * isoflops().N * isoflops().D, "loss": isoflops().loss},
-            (),
-        ),
-        "ChinchillaEnvelope": ({"params": curves().N, "tokens": curves().D, "loss": curves().loss}, ()),
     }
     for form, (table, options) in tables.items():
         law = scaling("fit", write(tmp_path, table), "--form", form, "--bootstrap", 20, *options)

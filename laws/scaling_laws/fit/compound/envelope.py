@@ -1,5 +1,6 @@
 """Approach 1: the training curve with the least loss at each amount of compute, and power laws through those."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,8 @@ NODES = 1500
 """Amounts of compute, spaced evenly in the logarithm, as in Hoffmann et al. 2022."""
 FEWEST_CHECKPOINTS = 2
 FEWEST_SIZES = 3
+ENOUGH_SIZES = 6
+"""Sizes on the envelope below which its steps show in the exponents."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ def fit_envelope(points: Points, request: CompoundRequest) -> Law:
         points, request, lambda weights: _minima(curves, nodes, table, runs, weights), units=runs, unit="curves"
     )
     used = len(np.unique(_minima(curves, nodes, table, runs, np.ones(len(points))).N))
-    return without_intervals_finding(_with_few(law, used), request.intervals.draws)
+    law = replace(law, findings=(*law.findings, *_doubts(points, used)))
+    return without_intervals_finding(law, request.intervals.draws)
 
 
 def _curves(points: Points, runs: NDArray[np.int64]) -> list[_Curve | None]:
@@ -109,8 +113,17 @@ def _tokens(curves: list[_Curve | None], run: int, node: float) -> float:
     return float(np.interp(node, curve.compute, curve.tokens))
 
 
-def _with_few(law: Law, used: int) -> Law:
-    if used >= FEWEST_SIZES:
-        return law
-    message = f"Only {used} size(s) inside the range are ever the best; train more sizes, closer to each other."
-    return replace(law, findings=(*law.findings, Finding(FindingCode.WEAKLY_IDENTIFIED, message)))
+def _doubts(points: Points, used: int) -> Iterator[Finding]:
+    if points.clusters is None:
+        message = (
+            "No trajectories are named, so that the points of one size are taken for checkpoints of one training run. "
+            "If each is a run of its own, with its own learning-rate decay, nothing was trained between them: name "
+            "the column of the run (--columns cluster=...), or fit Chinchilla."
+        )
+        yield Finding(FindingCode.TRAJECTORIES_ASSUMED, message)
+    if used < ENOUGH_SIZES:
+        message = (
+            f"Only {used} size(s) inside the range are ever the best, and the envelope goes from one to the next in "
+            "steps; train more sizes, closer to each other."
+        )
+        yield Finding(FindingCode.WEAKLY_IDENTIFIED, message)

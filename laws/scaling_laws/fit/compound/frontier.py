@@ -126,7 +126,7 @@ def _draws(
     else:
         samples = cluster_pairs_weights(units, options.draws, seed=options.seed)
     found = [find(sample * weights) for sample in samples]
-    usable = [m for m in found if len(m.C) >= 2 and np.ptp(np.log(m.C)) > 0.1]
+    usable = [m for m in found if len(m.C) >= 2 and np.ptp(np.log(m.C)) > 0.1 and np.ptp(np.log(m.N)) > 0]
     if len(usable) < USABLE_DRAWS * len(found):
         return IntervalMethod.NONE, None
     return method, np.array([coefficients(minima) for minima in usable])

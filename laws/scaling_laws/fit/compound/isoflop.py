@@ -1,5 +1,6 @@
 """Approach 2: the minimum of a parabola in log N at each budget, and power laws through the minima."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,8 @@ SAME_BUDGET = 0.1
 FEWEST_SIZES = 3
 FEWEST_PER_BUDGET = 4
 """Mean points a budget below which the table is no set of budgets."""
+SLOPE_FROM = 0.01
+"""Spread of log C within a budget from which its slope is fitted."""
 REACH = 0.25
 """Logs of N by which a minimum may lie beyond the sizes of its budget."""
 
@@ -45,8 +48,9 @@ def fit_isoflop(points: Points, request: CompoundRequest) -> Law:
         units=None if points.clusters is None else np.unique(points.clusters, return_inverse=True)[1].ravel(),
         unit="budgets",
     )
-    outside = count - int(law.goodness["minima"])
-    return without_intervals_finding(_with_left_out(law, outside, count), request.intervals.draws)
+    findings = _left_out(log_N, budgets, int(law.goodness["minima"]))
+    law = replace(law, findings=(*law.findings, *findings))
+    return without_intervals_finding(law, request.intervals.draws)
 
 
 def budgets_of(C: FloatArray) -> NDArray[np.int64]:
@@ -65,25 +69,46 @@ def _minima(
     found = []
     for budget in range(int(budgets.max()) + 1):
         rows = (budgets == budget) & (weights > 0)
-        if len(np.unique(log_N[rows].round(6))) < FEWEST_SIZES:
-            continue
-        x, root = log_N[rows], np.sqrt(weights[rows])
-        centre = x.mean()
-        design = np.column_stack([np.ones(len(x)), x - centre, (x - centre) ** 2])
-        c, b, a = np.linalg.lstsq(design * root[:, None], loss[rows] * root)[0]
-        at = -b / (2 * a) if a > 0 else np.inf
-        if x.min() - REACH <= centre + at <= x.max() + REACH:
-            compute = float(np.average(log_C[rows], weights=weights[rows]))
-            found.append((compute, centre + at, c - a * at**2))
+        if len(np.unique(log_N[rows].round(6))) >= FEWEST_SIZES:
+            found += _minimum(log_N[rows], log_C[rows], loss[rows], weights[rows])
     C, N, least = (np.array(column) for column in zip(*found, strict=True)) if found else (np.zeros(0),) * 3
     return Minima(np.exp(C), np.exp(N), np.exp(C - N) / 6, least)
 
 
-def _with_left_out(law: Law, outside: int, count: int) -> Law:
-    if not outside:
-        return law
-    message = (
-        f"{outside} of {count} budgets have no minimum inside their sizes and are left out; train sizes on both sides "
-        "of the optimum there."
-    )
-    return replace(law, findings=(*law.findings, Finding(FindingCode.WEAKLY_IDENTIFIED, message)))
+def _minimum(
+    log_N: FloatArray, log_C: FloatArray, loss: FloatArray, weights: FloatArray
+) -> list[tuple[float, float, float]]:
+    """Return log C, log N and loss at the minimum of one budget's parabola; nothing where that lies outside.
+
+    Where points of the budget differ in compute, the loss also has a slope in log C: more compute would else pass for
+    a better size.
+    """
+    root, centre = np.sqrt(weights), float(log_N.mean())
+    compute = float(np.average(log_C, weights=weights))
+    x = log_N - centre
+    columns = [np.ones(len(x)), x, x**2]
+    if np.ptp(log_C) > SLOPE_FROM and len(x) > len(columns) + 1:
+        columns.append(log_C - compute)
+    c, b, a = np.linalg.lstsq(np.column_stack(columns) * root[:, None], loss * root)[0][:3]
+    at = float(-b / (2 * a)) if a > 0 else np.inf
+    is_inside = x.min() - REACH <= at <= x.max() + REACH
+    return [(compute, centre + at, float(c - a * at**2))] if is_inside else []
+
+
+def _left_out(log_N: FloatArray, budgets: NDArray[np.int64], used: int) -> Iterator[Finding]:
+    """Yield which budgets have no minimum, and which points belong to no budget."""
+    sizes = [len(np.unique(log_N[budgets == budget].round(6))) for budget in range(int(budgets.max()) + 1)]
+    whole = [budget for budget, count in enumerate(sizes) if count >= FEWEST_SIZES]
+    alone = int(np.sum(~np.isin(budgets, whole)))
+    if len(whole) > used:
+        message = (
+            f"{len(whole) - used} of {len(whole)} budgets have no minimum inside their sizes and are left out; train "
+            "sizes on both sides of the optimum there."
+        )
+        yield Finding(FindingCode.WEAKLY_IDENTIFIED, message)
+    if alone:
+        message = (
+            f"{alone} of {len(budgets)} points are left out: fewer than {FEWEST_SIZES} sizes were trained with their "
+            "amounts of compute. Train several sizes at each budget, or fit Chinchilla, which uses all points."
+        )
+        yield Finding(FindingCode.WEAKLY_IDENTIFIED, message)
