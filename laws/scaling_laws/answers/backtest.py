@@ -56,8 +56,9 @@ class Backtest:
 
     @property
     def is_passed(self) -> bool:
-        """Whether the law beat both rules."""
-        return self.law_error <= min(self.power_law_error, self.last_value_error)
+        """Whether the law beat both rules, and its prediction intervals held enough of the points."""
+        covers = self.covered is None or self.covered >= FEWEST_COVERED
+        return covers and self.law_error <= min(self.power_law_error, self.last_value_error)
 
     def __str__(self) -> str:
         cover = "" if self.covered is None else f", {self.covered:.0%} inside the {self.level:.0%} interval"
@@ -150,8 +151,7 @@ def backtest(
 def failed_backtests(results: Iterable[Backtest]) -> Iterator[Finding]:
     """Yield a finding for each back-test that the law lost: what it says beyond the points is not to be trusted."""
     for result in results:
-        covers = result.covered is None or result.covered >= FEWEST_COVERED
-        if not (result.is_passed and covers):
+        if not result.is_passed:
             text = f"A back-test failed: {result}. Do not extrapolate this law; add sizes, token counts or seeds."
             yield Finding(FindingCode.EXTRAPOLATION_UNTESTED, text)
 

@@ -1,9 +1,12 @@
 """What a law expects at a model, and what a loss would take."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
 from scaling_api.v1alpha1.status import Interval
-from scaling_laws.answers.surface import surface_draws, surface_of
+from scaling_laws.answers.surface import Surface, surface_draws, surface_of
 from scaling_laws.answers.values import interval
 from scaling_laws.law import Law
 from scaling_laws.points import FloatArray
@@ -31,6 +34,16 @@ def loss_at(law: Law, N: float, D: float, *, level: float = 0.95) -> Interval:
     )
 
 
+@dataclass(frozen=True)
+class _Given:
+    """What is known of a model, and the term that the other of N and D must bring down."""
+
+    spent: FloatArray
+    """Loss of what is known: the floor and its own term."""
+    amplitude: FloatArray
+    exponent: FloatArray
+
+
 def needed_tokens(law: Law, N: float, loss: float, *, level: float = 0.95) -> Interval:
     """Return the tokens D at which a model of N parameters is expected to reach a loss.
 
@@ -40,15 +53,11 @@ def needed_tokens(law: Law, N: float, loss: float, *, level: float = 0.95) -> In
         UnreachableLossError: the loss lies below what N parameters reach with endless tokens.
         NoSurfaceError: the law is not of the form E + A/N^alpha + B/D^beta.
     """
-    surface, draws, size = surface_of(law), surface_draws(law), np.asarray([N])
-    floor = float(surface.E + surface.size_term(size)[0])
-    value = float(_solve(np.asarray([loss]) - floor, surface.B, surface.beta)[0])
-    if not np.isfinite(value):
-        raise UnreachableLossError(
-            f"A loss of {loss:.6g} is out of reach for N = {N:.4g}: with endless tokens this law expects {floor:.6g}."
-        )
-    spread = None if draws is None else _solve(loss - draws.E - draws.size_term(size), draws.B, draws.beta)[:, 0]
-    return interval(value, spread, level=level)
+
+    def given(surface: Surface) -> _Given:
+        return _Given(surface.E + surface.size_term(np.asarray([N])), surface.B, surface.beta)
+
+    return _needed(law, loss, given, level=level, limit=f"for N = {N:.4g}: with endless tokens")
 
 
 def needed_parameters(law: Law, D: float, loss: float, *, level: float = 0.95) -> Interval:
@@ -60,20 +69,25 @@ def needed_parameters(law: Law, D: float, loss: float, *, level: float = 0.95) -
         UnreachableLossError: the loss lies below what D tokens reach with endless parameters.
         NoSurfaceError: the law is not of the form E + A/N^alpha + B/D^beta.
     """
-    surface, draws, tokens = surface_of(law), surface_draws(law), np.asarray([D])
-    floor = float(surface.E + surface.token_term(tokens)[0])
-    value = float(_solve(np.asarray([loss]) - floor, surface.A, surface.alpha)[0])
+
+    def given(surface: Surface) -> _Given:
+        return _Given(surface.E + surface.token_term(np.asarray([D])), surface.A, surface.alpha)
+
+    return _needed(law, loss, given, level=level, limit=f"for D = {D:.4g}: however large the model,")
+
+
+def _needed(law: Law, loss: float, given: Callable[[Surface], _Given], *, level: float, limit: str) -> Interval:
+    here, draws = given(surface_of(law)), surface_draws(law)
+    value = float(_solve(loss, here)[0])
     if not np.isfinite(value):
-        raise UnreachableLossError(
-            f"A loss of {loss:.6g} is out of reach for D = {D:.4g}: however large the model, this law expects "
-            f"{floor:.6g}."
-        )
-    spread = None if draws is None else _solve(loss - draws.E - draws.token_term(tokens), draws.A, draws.alpha)[:, 0]
-    return interval(value, spread, level=level)
+        floor = float(here.spent[0])
+        raise UnreachableLossError(f"A loss of {loss:.6g} is out of reach {limit} this law expects {floor:.6g}.")
+    return interval(value, None if draws is None else _solve(loss, given(draws))[:, 0], level=level)
 
 
-def _solve(room: FloatArray, amplitude: FloatArray, exponent: FloatArray) -> FloatArray:
-    """Return x with amplitude x^-exponent = room; inf where there is no such x."""
+def _solve(loss: float, given: _Given) -> FloatArray:
+    """Return x with spent + amplitude x^-exponent = loss; inf where there is no such x."""
+    room = loss - given.spent
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        x = np.exp((np.log(amplitude) - np.log(room)) / exponent)
-    return np.where((room > 0) & (exponent > 0) & ~np.isnan(x), x, np.inf)
+        x = np.exp((np.log(given.amplitude) - np.log(room)) / given.exponent)
+    return np.where((room > 0) & (given.exponent > 0) & ~np.isnan(x), x, np.inf)
