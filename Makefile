@@ -8,6 +8,9 @@ SHELL  := /bin/sh
 # What a test cluster has: api, control (with controllers) or node (runs pods).
 LEVEL  ?= control
 
+# Further words for pytest in `make e2e`, such as: make e2e E2E='-k suspended'
+E2E    ?=
+
 # One thread a process: tests run side by side, and results must be the same to the bit.
 export OMP_NUM_THREADS = 1
 
@@ -35,7 +38,7 @@ e2e: $(READY)  ## Boot a node with KubeRay and run experiments on it; needs root
 	@[ "$$(id -u)" = 0 ] || [ -n "$$KUBECONFIG" ] || { echo "make e2e boots a Kubernetes node, which needs root on \
 	  Linux; or set KUBECONFIG to a cluster with KubeRay" >&2; exit 1; }
 	$(BIN)/python tests/cluster build node kuberay kueue helm >/dev/null
-	$(BIN)/pytest tests/e2e -m "e2e"
+	$(BIN)/pytest tests/e2e -m "e2e" $(E2E)
 
 e2e-images: $(READY)  ## Build the images and run an experiment on them; needs root on Linux
 	tests/cluster/images/build.sh build/images

@@ -103,6 +103,23 @@ def test_nothing_stays_on_the_machine(level: str, folder: Path, end: Callable[[C
     assert not [mount for mount in after["mount"] - before["mount"] if str(folder) in mount or "nsfs" in mount]
 
 
+def test_a_client_in_python_writes_no_key_below_tmp(folder: Path, tmp_path: Path) -> None:
+    """The kubernetes package keeps what a kubeconfig holds in files, which a killed process leaves."""
+    cluster = booted("api", folder)
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    asking = (
+        "from kubernetes import client, config; config.load_kube_config(); print(client.VersionApi().get_code().major)"
+    )
+    killed = f"{asking}; import os; os._exit(0)"
+    done = subprocess.run(
+        [sys.executable, "-c", killed], env={**cluster.env, "TMPDIR": str(scratch), "PYTHONUNBUFFERED": "1"},
+        text=True, capture_output=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "1"
+    assert not list(scratch.iterdir())
+
+
 def test_a_cluster_ends_with_its_owner(folder: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as owner:
         cluster = booted("api", folder, owner.pid)

@@ -20,7 +20,7 @@ class ApiProxy:
     """Passes bytes on until it is told not to."""
 
     def __init__(self, server: ApiServer, folder: Path) -> None:
-        document = json.loads(server.must("config", "view", "--raw", "--flatten", "-o", "json"))
+        document = json.loads(server.must("config", "view", "--raw", "-o", "json"))
         place = urlparse(document["clusters"][0]["cluster"]["server"])
         assert place.hostname
         assert place.port

@@ -94,6 +94,13 @@ def run(site: Site, namespace: str) -> Callable[[dict[str, Any]], Experiment]:
     return lambda document: applied(site.server, namespace, document)
 
 
+@pytest.fixture
+def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Tell whoever runs the tests what was measured."""
+    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
+    return lambda line: reporter.write_line(f"\n{line}") if reporter else None
+
+
 @pytest.fixture(scope="session")
 def lasting_here(tmp_path_factory: pytest.TempPathFactory) -> LocalRun:
     """What `scaling run` makes of the lasting experiment, which several tests disturb."""
@@ -109,7 +116,7 @@ def gpus(site: Site) -> int:
     capacity = [{"op": "add", "path": "/status/capacity/nvidia.com~1gpu", "value": str(GPUS)}]
     site.server.must("patch", "node", NODE_NAME, "--subresource=status", "--type=json", "-p", json.dumps(capacity))
     allocatable = ("get", "node", NODE_NAME, "-o", "jsonpath={.status.allocatable.nvidia\\.com/gpu}")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while site.server.must(*allocatable) != str(GPUS):  # the kubelet copies it within 10 s
         assert time.monotonic() < deadline
         time.sleep(0.5)

@@ -48,8 +48,8 @@ class Site:
         values = {**self.values, "settings": {**self.values.get("settings", {}), **settings}}
         done = self.server.run(
             "helm", "upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", "-",
-            "--wait", "--timeout", "90s",
-            document=json.dumps(values), timeout_s=240,
+            "--wait", "--timeout", "300s",
+            document=json.dumps(values), timeout_s=600,
         )  # fmt: skip
         if done.returncode:
             raise ClusterError(f"the chart was not installed: {done.stderr.strip()}\n{operator_log(self.server)}")

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +24,11 @@ class LocalRun:
     """Of the whole command."""
 
 
-def run_here(experiment: Path, results: Path) -> LocalRun:
-    """Run an experiment into a folder."""
+def run_here(experiment: Path, results: Path, *, cores: int | None = None) -> LocalRun:
+    """Run an experiment into a folder, on so many cores; on all where None."""
+    pinned = () if cores is None else ("taskset", "--cpu-list", f"0-{cores - 1}")
     began = time.monotonic()
-    scaling("run", str(experiment), "--out", str(results))
+    scaling("run", str(experiment), "--out", str(results), prefix=pinned)
     seconds = time.monotonic() - began
     trials = json.loads(scaling("trials", str(results), "-o", "json"))
     laws = json.loads((results / "laws.json").read_text())["laws"]
@@ -37,9 +39,9 @@ def run_here(experiment: Path, results: Path) -> LocalRun:
     )
 
 
-def scaling(*words: str) -> str:
-    command = [str(Path(sys.executable).with_name("scaling")), *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=600).stdout
+def scaling(*words: str, prefix: Sequence[str] = ()) -> str:
+    command = [*prefix, str(Path(sys.executable).with_name("scaling")), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=1800).stdout
 
 
 def assert_same(experiment: Experiment, here: LocalRun) -> None:

@@ -14,19 +14,19 @@ from installation import Site
 def scaling(site: Site, namespace: str, folder: Path, *words: object) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "scaling_cli", "-n", namespace, *map(str, words)]
     env = {**os.environ, **site.server.env, "COLUMNS": "130"}
-    return subprocess.run(command, env=env, cwd=folder, text=True, capture_output=True, timeout=300, check=False)
+    return subprocess.run(command, env=env, cwd=folder, text=True, capture_output=True, timeout=900, check=False)
 
 
 def test_from_apply_to_report_through_the_api_server_alone(site: Site, namespace: str, tmp_path: Path) -> None:
     file = written(small(), tmp_path)
     name = small()["metadata"]["name"]
     applying = subprocess.Popen(
-        [sys.executable, "-m", "scaling_cli", "-n", namespace, "apply", str(file), "--wait", "--timeout", "5m"],
+        [sys.executable, "-m", "scaling_cli", "-n", namespace, "apply", str(file), "--wait", "--timeout", "15m"],
         env={**os.environ, **site.server.env}, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
         log = driver_log(site, namespace, name, tmp_path, applying)
-        laws, progress = applying.communicate(timeout=300)
+        laws, progress = applying.communicate(timeout=900)
     finally:
         applying.kill()
         applying.wait(10)

@@ -33,8 +33,8 @@ def test_a_sweep_comes_to_the_same(
     run: Run, lasting_here: LocalRun, kill: Callable[[Experiment], None], site: Site
 ) -> None:
     experiment = run(lasting())
-    experiment.wait_until(lambda it: it.finished() >= 2, "two finished trials", timeout_s=120)
+    experiment.wait_until(lambda it: it.finished() >= 2, "two finished trials", timeout_s=600)
     assert experiment.finished() < experiment.get()["status"]["plan"]["trials"]
     kill(experiment)
-    experiment.wait_for("Complete", timeout_s=400)
+    experiment.wait_for("Complete", timeout_s=900)
     assert_same(experiment, lasting_here)

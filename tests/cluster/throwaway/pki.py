@@ -1,6 +1,5 @@
 """One CA, its certificates, one service account key; and the kubeconfig."""
 
-import base64
 from pathlib import Path
 from typing import Final
 
@@ -50,12 +49,10 @@ def certificate(pki: Path, name: str, subject: str, *more: str) -> None:
 
 def write_kubeconfig(state: State, port: int) -> None:
     """Write the administrator's kubeconfig; the same address serves inside the node's namespaces and outside."""
-
-    def encoded(name: str) -> str:
-        return base64.b64encode((state.pki / name).read_bytes()).decode()
-
-    cluster = {"server": f"https://127.0.0.1:{port}", "certificate-authority-data": encoded("ca.crt")}
-    user = {"client-certificate-data": encoded("admin.crt"), "client-key-data": encoded("admin.key")}
+    # Paths, not the content: clients in Python would write that, the key too, to files of their own below /tmp.
+    pki = state.pki.resolve()
+    cluster = {"server": f"https://127.0.0.1:{port}", "certificate-authority": str(pki / "ca.crt")}
+    user = {"client-certificate": str(pki / "admin.crt"), "client-key": str(pki / "admin.key")}
     state.kubeconfig.touch(mode=0o600)
     write_json(
         state.kubeconfig,
