@@ -226,6 +226,8 @@ class Observed:
     """Random; for the Secret, where there is none."""
     problems: tuple[Problem, ...] = ()
     is_deleting: bool = False
+    keeps_dependents: bool = False
+    """It is being deleted, and what it has is to stay (`kubectl delete --cascade=orphan`)."""
     status: ExperimentStatus = field(default_factory=ExperimentStatus)
     """As last written."""
     trials: Mapping[str, TrialRecord] = field(default_factory=dict)

@@ -58,8 +58,9 @@ class Writer:
         try:
             return await self._perform(found, decision)
         except (Forbidden, Invalid) as error:
-            message = f"The API server refuses what the operator writes: {error}"
-            self.recorder.say(found.observed.identity, Event("Warning", NOT_WRITTEN, message))
+            if not error.is_for_the_last_time:
+                message = f"The API server refuses what the operator writes: {error}"
+                self.recorder.say(found.observed.identity, Event("Warning", NOT_WRITTEN, message))
             raise
 
     async def _perform(self, found: Pass, decision: Decision) -> Outcome:

@@ -40,6 +40,11 @@ class Refused(ClusterError):  # noqa: N818 - the API server's word
         self.code = code
         self.reason = reason
 
+    @property
+    def is_for_the_last_time(self) -> bool:
+        """The namespace is being deleted, and everything in it: nobody has to act."""
+        return self.code == 403 and "because it is being terminated" in str(self)
+
 
 class Missing(Refused):
     """404: no such object, or no such kind."""

@@ -15,7 +15,7 @@ from typing import Final
 
 from scaling_operator import reasons
 from scaling_operator.cluster.client import Client
-from scaling_operator.cluster.errors import ClusterError, Taken, Unavailable
+from scaling_operator.cluster.errors import ClusterError, Refused, Taken, Unavailable
 from scaling_operator.cluster.kinds import EVENTS, EXPERIMENTS
 from scaling_operator.decision import Event
 from scaling_operator.desired.manifest import Manifest
@@ -83,6 +83,8 @@ class Recorder:
                 await asyncio.sleep(RETRY_S)
                 continue
             except ClusterError as error:
+                if isinstance(error, Refused) and error.is_for_the_last_time:
+                    return
                 logger.warning("An Event could not be written: %s", error)
             return
 

@@ -94,6 +94,7 @@ class Observer:
             settings=self.settings,
             fresh_token=secrets.token_urlsafe(32),
             is_deleting="deletionTimestamp" in metadata,
+            keeps_dependents="orphan" in metadata.get("finalizers", ()),
             status=read_status(manifest),
             trials=trials,
             plan=recall.plan,

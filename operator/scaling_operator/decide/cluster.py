@@ -28,7 +28,6 @@ from scaling_operator.observed import DriverSilence, RayJobSeen
 LAST_ATTEMPT: Final = 999
 """A longer number would not fit into KubeRay's 47 characters."""
 FIRST_PAUSE_S: Final = 10
-LONGEST_PAUSE_S: Final = 300
 MISSING_FOR_S: Final = 60
 """A driver that says that it is done may not have read its last plan yet."""
 READ_WITHIN_S: Final = 3600
@@ -262,7 +261,7 @@ def _next(draft: Draft, failures: int, failure: Verdict | None) -> RayJobStatus:
 def _after_pause(now: datetime, failures: int) -> datetime | None:
     if failures == 0:
         return None
-    return now + timedelta(seconds=min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (failures - 1)))
+    return now + timedelta(seconds=min(creating.LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (failures - 1)))
 
 
 def _given_up(draft: Draft, failures: int, failure: Verdict | None) -> Failure | None:

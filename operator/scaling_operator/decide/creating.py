@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from scaling_laws.design.identity import digest
@@ -22,6 +23,7 @@ from scaling_operator.desired.service_account import service_account
 DEADLINE_MARGIN_S: Final = 900
 """The driver stops by itself at the end of budget.wallTime; the RayJob's deadline is for one that does not."""
 ROOM_S: Final = 30
+LONGEST_PAUSE_S: Final = 300
 _OF_THE_DRIVER: Final = {"retries", "max_failed_trials", "parallel_trials"}
 """Fields of execution that the driver is told of: they need no other RayJob."""
 
@@ -66,9 +68,14 @@ def supply(draft: Draft) -> Draft:
 
 def _waiting(draft: Draft) -> Draft:
     used = draft.ray_job
-    if used is not None and used.not_before is not None and used.not_before > draft.now:
+    if used is not None and used.not_before is not None and _is_pausing(used.not_before, draft.now):
         return draft.later((used.not_before - draft.now).total_seconds())
     return draft.later(ROOM_S)
+
+
+def _is_pausing(until: datetime | None, now: datetime) -> bool:
+    """Whether it is too early. A moment beyond any pause was written by a clock that was ahead."""
+    return until is not None and 0 < (until - now).total_seconds() <= LONGEST_PAUSE_S
 
 
 def _job(draft: Draft) -> Manifest:
@@ -122,7 +129,7 @@ def _differs(draft: Draft, manifest: Manifest) -> bool:
 
 def _pause(draft: Draft) -> Standing | None:
     used = draft.ray_job
-    if used is None or used.not_before is None or used.not_before <= draft.now:
+    if used is None or not _is_pausing(used.not_before, draft.now):
         return None
     failure = used.last_failure or "The last RayJob failed."
     return Standing(

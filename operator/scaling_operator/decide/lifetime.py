@@ -9,6 +9,7 @@ from scaling_operator import reasons
 from scaling_operator.decide.aims import stands
 from scaling_operator.decide.draft import Aim, Draft
 from scaling_operator.decide.fits import is_up_to_date
+from scaling_operator.decide.winding_down import delete_job
 from scaling_operator.decision import Event, ObjectRef
 
 RECORDS_MISSING: Final = (
@@ -19,12 +20,19 @@ RECORDS_MISSING: Final = (
 
 def leave_alone(draft: Draft) -> Draft:
     """End the pass where nothing is left to do: the experiment is being deleted, or its end is written."""
-    if draft.observed.is_deleting:  # owner references delete what it has
-        return replace(draft, status=draft.observed.status, is_done=True)
+    if draft.observed.is_deleting:
+        return replace(_without_clusters(draft), status=draft.observed.status, is_done=True)
     is_over = stands(draft, reasons.COMPLETE) or stands(draft, reasons.FAILED)
     if not is_over or draft.status.finished_at is None or draft.own_jobs:
         return draft
     return replace(expire(_with_records_counted(draft)), is_done=True)
+
+
+def _without_clusters(draft: Draft) -> Draft:
+    """Delete RayJobs: owner references do it as well, but only once nobody's finalizer holds the experiment."""
+    if draft.observed.keeps_dependents:
+        return draft
+    return draft.deleting(*(delete_job(job) for job in draft.own_jobs if not job.is_deleting))
 
 
 def _with_records_counted(draft: Draft) -> Draft:

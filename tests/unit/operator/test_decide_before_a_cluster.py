@@ -26,7 +26,7 @@ from scaling_api.problems import Problem
 from scaling_api.v1alpha1.status import Spent, TrialState
 from scaling_laws.design.corpora import PYTHON_CORPUS_FINGERPRINT
 from scaling_laws.design.identity import RECIPE_VERSION
-from scaling_operator.observed import ClaimSeen, Observed, SecretSeen, Usage
+from scaling_operator.observed import ClaimSeen, SecretSeen, Usage
 from scaling_operator.planning import PlanAnswer
 from scaling_operator.settings import Settings
 
@@ -301,10 +301,13 @@ def test_a_wall_time_limit_becomes_the_ray_jobs_deadline() -> None:
     assert resumed.decide().creates[-1]["spec"]["activeDeadlineSeconds"] == 3600 + 900
 
 
-def test_an_experiment_that_is_being_deleted_is_left_to_its_owner_references() -> None:
-    observed: Observed = running().but(is_deleting=True).observed
-    assert observed.is_deleting
-    assert is_idle(running().but(is_deleting=True).decide())
+def test_an_experiment_that_is_being_deleted_loses_its_cluster_at_once_and_the_rest_by_owner_references() -> None:
+    going = running().but(is_deleting=True)
+    decision = going.decide()
+    assert [ref.name for ref in decision.deletes] == ["bytes-a1"], "a finalizer may hold the experiment for days"
+    assert is_idle(replace(decision, deletes=()))
+    assert is_idle(going.passed().decide())
+    assert is_idle(going.but(keeps_dependents=True).decide()), "--cascade=orphan"
 
 
 def test_the_next_request_for_a_plan_follows_the_spec() -> None:

@@ -74,6 +74,13 @@ def test_an_end_with_work_left_brings_the_next_number_after_a_pause() -> None:
     assert [seen.name for seen in waiting.later(10).settled().observed.ray_jobs] == ["bytes-a2"]
 
 
+def test_a_pause_that_a_clock_which_was_ahead_has_written_is_none() -> None:
+    waiting = ended(running()).settled()
+    assert waiting.status.ray_job is not None
+    late = waiting.with_status(ray_job=waiting.status.ray_job.model_copy(update={"not_before": NOW + seconds(7200)}))
+    assert [seen.name for seen in late.settled().observed.ray_jobs] == ["bytes-a2"]
+
+
 def test_pauses_grow_and_progress_forgets_them() -> None:
     begun, pauses = running(), []
     for _ in range(7):
