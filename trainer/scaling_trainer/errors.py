@@ -36,8 +36,9 @@ class DiskFullError(ConfigurationError):
     def at(cls, folder: Path) -> "DiskFullError":
         """Return the error for the disk (or quota) that `folder` is on, with what is free and what to do."""
         return cls(
-            f"There is no room left for results in {folder}: {_free_space(folder)}. Free some space there, or choose "
-            "a folder on another disk, and run the experiment again: finished trials are kept."
+            f"There is no room left for results in {folder}: {_free_space(folder)}, and what was to be written needs "
+            "more. Free some space there, or choose a folder on another disk, and run the experiment again: finished "
+            "trials are kept."
         )
 
 

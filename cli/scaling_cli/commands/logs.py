@@ -2,7 +2,9 @@
 
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +22,7 @@ _AGAIN_S = 3.0
 
 def logs(  # noqa: PLR0913  # one argument an option
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="An experiment.")],
+    name: Annotated[str, typer.Argument(metavar="NAME|DIR", help="An experiment on a cluster, or a results folder.")],
     *,
     trial: Annotated[
         str | None,
@@ -34,12 +36,16 @@ def logs(  # noqa: PLR0913  # one argument an option
     context: ContextOption = None,
     namespace: NamespaceOption = None,
 ) -> None:
-    """Print the log of an experiment's driver, or what all pods say about one trial."""
+    """Print the log of an experiment's driver, or what all pods say about one trial; of a folder, its attempts."""
     from scaling_cli.cluster.client import connect
+    from scaling_cli.cluster.naming import means_folder_alone
 
     if trial is not None and len(trial) < 4:
         raise CommandError(f"--trial {trial}: give at least 4 characters of the id.")
     options = ClusterOptions.of(ctx, kubeconfig=kubeconfig, context=context, namespace=namespace)
+    if means_folder_alone(name, options):
+        _print(_of_folder(Path(name), trial or "", follow=follow, tail=tail))
+        return
     cluster = connect(options)
     if trial is not None and pod is None and not previous:
         _print(_of_trial(cluster, name, trial, follow=follow, tail=tail))
@@ -55,6 +61,16 @@ def _print(lines: Iterator[str]) -> None:
             sys.stdout.flush()
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+def _of_folder(folder: Path, trial: str, *, follow: bool, tail: int | None) -> Iterator[str]:
+    """Yield what happened in a results folder; where trials have printed something, the place is told at the end."""
+    from scaling_cli.run_log import printed_by, told_of
+
+    lines = (line.text for line in told_of(folder, follow=follow) if line.trial.startswith(trial))
+    yield from lines if tail is None or follow else deque(lines, maxlen=tail)
+    if printed := printed_by(folder, trial):
+        sys.stderr.write(f"What trials printed is in {', '.join(map(str, printed))}.\n")
 
 
 def _of_trial(cluster: "Cluster", name: str, trial: str, *, follow: bool, tail: int | None) -> Iterator[str]:

@@ -27,8 +27,14 @@ def status(
     """Show where an experiment on a cluster stands, why, what it found, and what to do next."""
     from scaling_cli.cluster.client import connect
     from scaling_cli.cluster.looking import look
+    from scaling_cli.cluster.naming import means_folder_alone
 
     options = ClusterOptions.of(ctx, kubeconfig=kubeconfig, context=context, namespace=namespace)
+    if means_folder_alone(name, options):
+        raise CommandError(
+            f"{name} is a folder, or looks like one, and a status is of an experiment on a cluster. Of a results "
+            f"folder see: scaling trials {name}, scaling logs {name}, scaling report {name}"
+        )
     cluster = connect(options)
     if not watch:
         _write(look(cluster, name), output, options)

@@ -108,7 +108,8 @@ def _show(records: "Sequence[TrialRecord]", table: "TrialTable", *, is_filtered:
     if not shown:
         messages().print("There are no such trials." if is_filtered else "There are no trials yet.")
         return
-    output().print(trial_rows(shown))
+    console = output()
+    console.print(trial_rows(shown, width=console.width))
 
 
 def _write(table: "TrialTable", output: Format, to: Path | None) -> None:

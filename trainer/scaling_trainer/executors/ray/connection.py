@@ -4,13 +4,13 @@ import contextlib
 import logging
 import os
 import secrets
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from scaling_trainer.errors import ConfigurationError
 from scaling_trainer.executors.lane import module_paths
+from scaling_trainer.executors.ray.folders import OwnFolder
 from scaling_trainer.executors.ray.pools import LOCAL_POOL, PREFIX
 
 _OBJECT_STORE_BYTES: Final = 80 * 2**20  # the least that Ray takes: only messages go through it
@@ -21,10 +21,25 @@ _QUIET: Final = {
 }
 
 
+class RayUnavailableError(ConfigurationError):
+    """No Ray of our own can be started on this machine."""
+
+    @classmethod
+    def because(cls, error: Exception) -> "RayUnavailableError":
+        """Return the error with what was met and what can be done."""
+        met = " ".join(str(error).split()) or type(error).__name__
+        shared = Path("/dev/shm")
+        hint = "" if os.access(shared, os.W_OK) else f" Ray keeps objects in {shared}, which cannot be written here."
+        return cls(
+            f"Ray cannot be started on this machine: {met.rstrip('.')}.{hint} Without --executor ray no Ray is needed; "
+            "finished trials are kept."
+        )
+
+
 class Connection:
     """This process's connection to a Ray, and the Ray itself where it is our own."""
 
-    def __init__(self, *, folder: Path | None = None, local_slots: int | None = None) -> None:
+    def __init__(self, *, folder: OwnFolder | None = None, local_slots: int | None = None) -> None:
         """Use `start`, `join` or `to` instead."""
         self.local_slots = local_slots
         """Of the one pool of a Ray of our own."""
@@ -42,10 +57,20 @@ class Connection:
 
         Args:
             slots: lanes at most.
+
+        Raises:
+            RayUnavailableError: it does not start.
         """
+        try:
+            folder = OwnFolder.make()
+            return cls._started(folder, slots=slots)
+        except Exception as error:  # whatever Ray's many parts have met
+            raise RayUnavailableError.because(error) from error
+
+    @classmethod
+    def _started(cls, folder: OwnFolder, *, slots: int) -> "Connection":
         import ray
 
-        folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # its sockets' names must be short
         try:
             _choose_token()
             _hush()
@@ -60,11 +85,11 @@ class Connection:
                     configure_logging=False,
                     logging_level=logging.ERROR,
                     log_to_driver=False,
-                    _temp_dir=str(folder),
+                    _temp_dir=str(folder.path),
                 )
         except BaseException:
             ray.shutdown()
-            shutil.rmtree(folder, ignore_errors=True)
+            folder.remove()
             raise
         return cls(folder=folder, local_slots=slots)
 
@@ -96,7 +121,7 @@ class Connection:
             self._is_open = False
             ray.shutdown()
             if self._folder is not None:
-                shutil.rmtree(self._folder, ignore_errors=True)
+                self._folder.remove()
 
 
 def _choose_token() -> None:
