@@ -27,8 +27,18 @@ _USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 _USUAL_FEATURES: Mapping[str, tuple[str, ...]] = {
     "U": ("unique", "uniquetokens", "nunique", "ud"),
-    "S": ("sparsity",),
-    "P": ("bits", "weightbits", "precision", "precisionbits"),
+    "S": (
+        "sparsity",
+        "weightsparsity",
+        "sparsityratio",
+        "sparsitylevel",
+        "sparsitypct",
+        "sparsitypercent",
+        "prunedfraction",
+        "pruningratio",
+        "pruneratio",
+    ),
+    "P": ("bits", "weightbits", "nbits", "numbits", "wbits", "bitwidth", "precisionbits", "precision", "weightdtype"),
     "G": ("granularity",),
     "experts": ("numexperts", "nexperts", "expertcount", "nexpert"),
     "accuracy": ("acc", "taskaccuracy", "testaccuracy", "valaccuracy"),
@@ -41,7 +51,7 @@ _USUAL_FEATURES: Mapping[str, tuple[str, ...]] = {
     "supervised_loss": ("losssupervised", "studentsupervisedloss"),
     "control_loss": ("losscontrol", "denseloss"),
 }
-"""Names that columns of particular forms go by, folded."""
+"""Names that columns of particular forms go by, folded; where a table has several, the first is meant."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +120,13 @@ def map_columns(
 
 
 def usual_column(name: str, header: Sequence[str]) -> str | None:
-    """Return the column of that name, or the only one that usually means it; None where there is none."""
+    """Return the column of that name, or the one that usually means it; None where there is none."""
     if name in header:
         return name
-    usual = (*_USUAL_NAMES.get(name, ()), *_USUAL_FEATURES.get(name, ()))
-    candidates = [column for column in header if _fold(column) in usual]
+    for usual in _USUAL_FEATURES.get(name, ()):
+        if candidates := [column for column in header if _fold(column) == usual]:
+            return candidates[0] if len(candidates) == 1 else None
+    candidates = [column for column in header if _fold(column) in _USUAL_NAMES.get(name, ())]
     return candidates[0] if len(candidates) == 1 else None
 
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from scaling_cli.errors import CommandError
 from scaling_cli.tables.cells import as_count, why_no_number
 from scaling_cli.tables.columns import MEANING, ROLES, ColumnMap, map_columns, usual_column
+from scaling_cli.tables.quantities import read_quantity
 from scaling_cli.tables.sources import MAX_ROWS, Row, RowSource
 from scaling_cli.tables.where import as_number, parse_condition
 from scaling_laws.columns import RESULT_FEATURES, codes, varying_features
-from scaling_laws.forms import ExpressionForm, Form, LinearForm, TableForm, form_named
+from scaling_laws.forms import OWN_FORM, ExpressionForm, Form, LinearForm, TableForm, form_named
 from scaling_laws.points import FloatArray, Points
 
 POSITIVE = frozenset(("N", "D", "C", "loss"))
@@ -67,7 +68,7 @@ def read_points(source: RowSource, form: str, options: TableOptions, *, name: st
         options = _for_export(options, is_linear=isinstance(form_named(form), LinearForm))
     mapping = _mapping(source.header, form_named(form), options, name=name)
     columns, notes = _read(source, mapping, options, name=name)
-    points = _points(columns, mapping, notes, name=name)
+    points = _points(columns, mapping, notes, form=form_named(form), name=name)
     features = asked or varying_features(points, options.features)
     return TablePoints(points, {**mapping.roles, **mapping.features}, tuple(notes), features)
 
@@ -264,11 +265,13 @@ def _take(columns: Iterable[_Column], cells: Sequence[object], *, where: str) ->
     return True
 
 
-def _points(columns: Mapping[str, _Column], mapping: ColumnMap, notes: list[str], *, name: str) -> Points:
+def _points(columns: Mapping[str, _Column], mapping: ColumnMap, notes: list[str], *, form: Form, name: str) -> Points:
     numbers = {role: np.array(columns[role].cells) for role in columns if role in ROLES and role != "cluster"}
     _derive(numbers, mapping.roles, notes)
     rows = len(next(iter(columns.values())).cells)
-    features = {f: _feature(columns[_key(f)], name=name) for f in mapping.features}
+    # To a linear law a text is a level, and a law of one's own means what its table holds.
+    reads = form.name != OWN_FORM and not isinstance(form, LinearForm)
+    features = {f: _feature(columns[_key(f)], f if reads else "", notes, name=name) for f in mapping.features}
     clusters = codes([str(cell) for cell in columns["cluster"].cells]) if "cluster" in columns else None
     # A linear law of other columns needs neither N nor D; an expression may predict another column than the loss.
     ones = np.ones(rows)
@@ -290,11 +293,16 @@ def _derive(numbers: dict[str, FloatArray], roles: Mapping[str, str], notes: lis
             notes.append(f"{missing} ({MEANING[missing]}) is C/(6{known}), with C = {roles['C']!r}.")
 
 
-def _feature(column: _Column, *, name: str) -> FloatArray | NDArray[np.str_]:
-    numbers = [as_number(cell) for cell in column.cells]
-    if None in numbers:
-        return np.array([str(cell) for cell in column.cells], dtype=np.str_)
-    values = np.array(numbers, dtype=np.float64)
+def _feature(column: _Column, quantity: str, notes: list[str], *, name: str) -> FloatArray | NDArray[np.str_]:
+    """Return a feature's column; `quantity` is what a published form means by it."""
+    if read := read_quantity(quantity, column.cells, column.name):
+        values, note = read
+        notes += [note] if note else []
+    else:
+        numbers = [as_number(cell) for cell in column.cells]
+        if None in numbers:
+            return np.array([str(cell) for cell in column.cells], dtype=np.str_)
+        values = np.array(numbers, dtype=np.float64)
     if not np.isfinite(values).all():
         raise CommandError(f"{name}: the column {column.name!r} has values that are not finite; leave those rows out.")
     return values

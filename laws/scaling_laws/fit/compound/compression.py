@@ -25,6 +25,10 @@ DENSE_BITS = 16.0
 """Weights of this many bits and more count as not quantized."""
 LARGEST_TOKENS = float(np.sqrt(2.0))
 """Points within this factor of the largest D are held out."""
+NO_COLUMN = (
+    "There is no column P (bits of the weights) and no column S (share of weights that are zero): nothing tells the "
+    "compressed models from the dense ones. Say which columns these are, such as --columns P=bits,S=sparsity."
+)
 FEWEST_LEVELS = 3
 SURE = 2.5
 """Standard errors by which a hybrid must differ from its parts."""
@@ -61,6 +65,8 @@ def fit_compression(points: Points, request: CompoundRequest) -> Law:
 
 
 def _table(points: Points) -> _Table:
+    if not {"P", "S"} & set(points.features):
+        raise LawRefusedError(Finding(FindingCode.TOO_FEW_LEVELS, NO_COLUMN))
     bits, sparsity = _column(points, "P", DENSE_BITS), _column(points, "S", 0.0)
     if np.any((sparsity < 0) | (sparsity >= 1)):
         row = int(np.argmax((sparsity < 0) | (sparsity >= 1)))
@@ -106,10 +112,7 @@ def _controls(points: Points, is_dense: NDArray[np.bool_], dense: Law | None) ->
     """Return what each compressed model is compared with: its control, the dense model of its N and D, or their law."""
     if "control_loss" in points.features:
         return numeric_column(points, "control_loss")[~is_dense]
-    place: dict[tuple[float, float], list[float]] = {}
-    for n, d, loss in zip(points.N[is_dense], points.D[is_dense], points.loss[is_dense], strict=True):
-        place.setdefault((n, d), []).append(loss)
-    out = np.array([_mean(place.get(key)) for key in zip(points.N[~is_dense], points.D[~is_dense], strict=True)])
+    out = _mean_losses(select(points, is_dense), select(points, ~is_dense))
     missing = np.isnan(out)
     if missing.any() and dense is None:
         text = (
@@ -124,8 +127,15 @@ def _controls(points: Points, is_dense: NDArray[np.bool_], dense: Law | None) ->
     return out
 
 
-def _mean(values: list[float] | None) -> float:
-    return float(np.mean(values)) if values else float("nan")
+def _mean_losses(dense: Points, compressed: Points) -> FloatArray:
+    """Return the dense models' mean loss at the place of each compressed one; NaN where there is none."""
+    sums: dict[tuple[float, float], FloatArray] = {}
+    weights = np.ones(len(dense)) if dense.weights is None else dense.weights
+    for n, d, loss, weight in zip(dense.N, dense.D, dense.loss, weights, strict=True):
+        sums[(n, d)] = sums.get((n, d), np.zeros(2)) + np.array([weight * loss, weight])
+    nowhere = np.full(2, np.nan)
+    found = np.array([sums.get(key, nowhere) for key in zip(compressed.N, compressed.D, strict=True)])
+    return np.asarray(found[:, 0] / found[:, 1], dtype=np.float64)
 
 
 def _forms(table: _Table) -> dict[str, ExpressionForm]:
@@ -174,13 +184,14 @@ def _errors(
     D = points.D
     held = D.max() / LARGEST_TOKENS < D
     if len(np.unique(D[~held])) >= FEWEST_LEVELS - 1 and (~held).sum() > len(held) / 3:
-        weights = np.where(held, 0.0, 1.0 if points.weights is None else points.weights)
-        seen = replace(points, weights=np.asarray(weights, dtype=np.float64))
+        weights = np.ones(len(points)) if points.weights is None else np.asarray(points.weights, dtype=np.float64)
+        seen = replace(points, weights=np.where(held, 0.0, weights))
         errors = {}
         for name, form in forms.items():
             optimum = find_expression_optimum(form, seen, objective=by)
             residuals = optimum.model.problem.forward(optimum.p[None], optimum.weights).residuals[0]
-            errors[name] = float(np.mean(np.abs(residuals[held]))) * optimum.model.problem.scale
+            missed = np.average(np.abs(residuals[held]), weights=weights[held])
+            errors[name] = float(missed) * optimum.model.problem.scale
         return errors, "the largest D, fitted without it"
     folds = folds_of(points, points.N, points.D, np.asarray(points.features["P"]), np.asarray(points.features["S"]))
     found = {name: find_expression_optimum(form, points, objective=by) for name, form in forms.items()}
