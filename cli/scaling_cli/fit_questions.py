@@ -9,7 +9,8 @@ from scaling_cli.models import parse_change, parse_model
 
 if TYPE_CHECKING:
     from scaling_api.v1alpha1.status import Answer
-    from scaling_cli.fitting import FitReport, FitRequest
+    from scaling_cli.fit_request import FitRequest
+    from scaling_cli.fitting import FitReport
     from scaling_laws.answers.attribution import Attribution
     from scaling_laws.answers.compare import Compared
     from scaling_laws.answers.next_trials import NextTrials

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from scaling_cli.errors import CommandError
 from scaling_cli.fit_questions import asks_more, questions_as_json, with_questions
+from scaling_cli.fit_request import FitRequest
 from scaling_cli.models import parse_factors
 from scaling_cli.tables.columns import parse_columns
 from scaling_cli.tables.points import TableOptions, TablePoints, read_points
@@ -45,34 +46,6 @@ FEWEST_DRAWS = 20
 
 
 @dataclass(frozen=True)
-class FitRequest:
-    """What was asked for on the command line."""
-
-    table: str
-    form: str
-    columns: str = ""
-    loss: str | None = None
-    delta: float = 1e-3
-    draws: int = 1000
-    level: float = 0.95
-    seed: int = 0
-    features: tuple[str, ...] = ()
-    fixed: str = ""
-    where: tuple[str, ...] = ()
-    drop_invalid: bool = False
-    parameters: str = "matmul"
-    training_flops: tuple[float, ...] = ()
-    method: str | None = None
-    """Of the intervals; None: the one that suits the points."""
-    factors: str = ""
-    compare: tuple[str, ...] = ()
-    predict: tuple[str, ...] = ()
-    attribute: tuple[str, ...] = ()
-    next_flops: float | None = None
-    with_documents: bool = False
-
-
-@dataclass(frozen=True)
 class FitReport:
     """A fitted law and what it was fitted on."""
 
@@ -94,17 +67,17 @@ def fit_table(request: FitRequest) -> FitReport:
         CommandError: the table or an option is not usable.
         LawRefusedError: the data cannot carry the law.
     """
-    if 0 < request.draws < FEWEST_DRAWS:
+    if 0 < request.bootstrap < FEWEST_DRAWS:
         raise CommandError(
-            f"--bootstrap {request.draws} gives no intervals: use at least {FEWEST_DRAWS}, or 0 for none."
+            f"--bootstrap {request.bootstrap} gives no intervals: use at least {FEWEST_DRAWS}, or 0 for none."
         )
     if request.form == "Joint":  # analysis.JOINT, which is slow to import
         raise CommandError("Joint pairs compressed models with their controls: name it in an experiment's spec.laws.")
     try:
         loss = request.loss or default_objective(form_named(request.form)).loss
         objective = Objective(loss=cast(Loss, loss), delta=request.delta)
-        method = None if request.method is None else _method(request.method)
-        intervals = IntervalOptions(method=method, draws=request.draws, level=request.level, seed=request.seed)
+        method = None if request.intervals is None else _method(request.intervals)
+        intervals = IntervalOptions(method=method, draws=request.bootstrap, level=request.level, seed=request.seed)
         for name in request.compare:
             form_named(name)
     except ValueError as error:
@@ -117,7 +90,7 @@ def fit_table(request: FitRequest) -> FitReport:
             objective=objective,
             intervals=intervals,
             features=table.features,
-            fixed=_fixed(request.fixed),
+            fixed=_fixed(request.fix),
             factors=parse_factors(request.factors),
         )
         report = FitReport(law, table, _answers(law, table, request, objective))
@@ -153,18 +126,18 @@ def _fixed(text: str) -> dict[str, float]:
 def _read(request: FitRequest) -> TablePoints:
     options = TableOptions(
         columns=parse_columns(request.columns),
-        features=request.features,
-        where=request.where,
+        features=request.named_features,
+        where=tuple(request.where),
         drop_invalid=request.drop_invalid,
         parameters=request.parameters,
-        also=request.compare,
-        with_documents=request.with_documents,
+        also=tuple(request.compare),
+        with_documents=request.documents,
     )
     if request.table != "-" and Path(request.table).is_dir():
         from scaling_cli.tables.results import read_results
 
         return read_results(Path(request.table), request.form, options)
-    if request.with_documents:
+    if request.documents:
         raise CommandError("--documents: only a results folder has losses by held-out document.")
     with open_rows(request.table) as source:
         return read_points(source, request.form, options, name=_name(request.table))
@@ -195,7 +168,7 @@ def _reach(points: Points, request: FitRequest, objective: Objective) -> "Reach"
         fit_law,
         form=request.form,
         objective=objective,
-        fixed=_fixed(request.fixed),
+        fixed=_fixed(request.fix),
         intervals=IntervalOptions(draws=0, level=request.level),
     )
     return reach_of(points, backtests(points, refit, level=request.level))
