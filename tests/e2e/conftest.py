@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from throwaway import add_ons
+from throwaway import add_ons, machine_volume
 from throwaway import api_server as servers
 from throwaway.build import built
 from throwaway.errors import UnavailableError
@@ -28,6 +28,7 @@ from diagnosis import describe
 from documents import lasting, written
 from experiments import Experiment, applied
 from installation import (
+    REPOSITORY,
     Site,
     apply,
     given_site,
@@ -72,9 +73,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         pytest.exit(str(reason), returncode=1)  # who asks for these tests shall not be told that all is well
     cluster.up(owner=os.getpid())
     try:
-        site = throwaway_site(cluster)
-        site.install()
-        yield site
+        with machine_volume.open_to_all(machine_volume.mounted_folders(REPOSITORY)):
+            site = throwaway_site(cluster)
+            site.install()
+            yield site
     finally:
         cluster.down()
 

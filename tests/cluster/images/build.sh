@@ -6,7 +6,7 @@
 # Writes FOLDER/scaling-<target>.tar, tagged localhost/scaling-<target>:<version>, and prints a line for each: its size,
 # its size above the base, and the seconds that it took. Without docker it needs root, buildah and debootstrap, and
 # makes the base from the machine's own release; the machine's certificates are trusted while building, and only then.
-# BASE names another base image. The trainer takes 15 GB of FOLDER while it is built.
+# BASE names another base image. While the trainer is built FOLDER takes 30 GB.
 set -euo pipefail
 
 folder=$(realpath -m "${1:?the folder to write to}")

@@ -6,12 +6,14 @@ security profile refuses hostPath volumes in pods, but not claims. It is the fas
 
 import site
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 Manifest = dict[str, Any]
 CLAIM: Final = "machine"
+READ_AND_ENTER: Final = 0o005
 SYSTEM: Final = Path("/usr")
 """A Python installed here is in the base image too: it is made from the machine's release."""
 
@@ -21,6 +23,20 @@ def mounted_folders(repository: Path) -> tuple[Path, ...]:
     wanted = {Path(sys.prefix), Path(sys.base_prefix).resolve(), repository.resolve(), *linked_folders()}
     wanted = {path for path in wanted if path.is_dir() and not path.is_relative_to(SYSTEM)}
     return tuple(sorted(path for path in wanted if not any(path.is_relative_to(other) for other in wanted - {path})))
+
+
+@contextmanager
+def open_to_all(folders: Iterable[Path]) -> Iterator[None]:
+    """Let pods, which run as nobody in particular, into folders that are their owner's alone, such as mktemp's."""
+    modes = {folder: folder.stat().st_mode for folder in folders}
+    closed = {folder: mode for folder, mode in modes.items() if mode & READ_AND_ENTER != READ_AND_ENTER}
+    for folder, mode in closed.items():
+        folder.chmod(mode | READ_AND_ENTER)
+    try:
+        yield
+    finally:
+        for folder, mode in closed.items():
+            folder.chmod(mode)
 
 
 def linked_folders() -> Iterable[Path]:
