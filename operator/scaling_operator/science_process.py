@@ -18,6 +18,7 @@ _PR_SET_PDEATHSIG = 1
 def main() -> None:
     """Answer requests until there are no more."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a killed operator leaves no fit behind
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # one that was killed before that reads no answer: end without a word
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # control-C is the operator's to handle
     import scaling_laws.analysis  # noqa: F401 - a library that is short of memory while it is loaded may hang
 

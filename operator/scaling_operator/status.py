@@ -50,10 +50,15 @@ def summarise(status: ExperimentStatus, records: Mapping[str, TrialRecord], plan
 
 
 def with_refusal(status: ExperimentStatus, reason: str, message: str) -> ExperimentStatus:
-    """Return the status whose summary says, in the place of a law, why the spec is refused."""
-    said = f"{reason}: {message}"
-    short = said if len(said) <= LONGEST_REFUSAL else said[: LONGEST_REFUSAL - 3] + "..."
-    return status.model_copy(update={"summary": status.summary.model_copy(update={"law": short})})
+    """Return the status whose summary says, in the place of a law, why there is none."""
+    return status.model_copy(
+        update={"summary": status.summary.model_copy(update={"law": shortened(f"{reason}: {message}")})}
+    )
+
+
+def shortened(said: str) -> str:
+    """Return what is said, as far as a column has room for it."""
+    return said if len(said) <= LONGEST_REFUSAL else said[: LONGEST_REFUSAL - 3] + "..."
 
 
 def within_limit(status: ExperimentStatus, *, limit: int = LARGEST_STATUS_BYTES) -> ExperimentStatus:
@@ -96,7 +101,7 @@ def _summary(status: ExperimentStatus) -> Summary:
     return Summary(
         trials=f"{finished}/{plan.trials}" if plan else "",
         loss="" if status.best_loss is None else f"{status.best_loss:.4g}",
-        law=_law(status.laws),
+        law=_law(status.laws) or _why_none(status),
         spent=_spent(status.spent),
     )
 
@@ -110,6 +115,12 @@ def _law(laws: Iterable[LawStatus]) -> str:
     return ", ".join(map(_in_short, (named or slopes or list(fitted.coefficients))[:2]))
 
 
+def _why_none(status: ExperimentStatus) -> str:
+    """Return why there is no law, once no more trials will come."""
+    refused = next((law.refused for law in status.laws if law.refused), None)
+    return shortened(f"refused: {refused}") if refused and status.finished_at is not None else ""
+
+
 def _in_short(coefficient: Coefficient) -> str:
     name = _GREEK.get(coefficient.name, coefficient.name)
     lower, upper = coefficient.lower, coefficient.upper
@@ -119,7 +130,8 @@ def _in_short(coefficient: Coefficient) -> str:
 
 def _spent(spent: Spent) -> str:
     parts = [f"{spent.training_flops:.2e} FLOPs"] if spent.training_flops else []
-    parts += [f"{spent.accelerator_seconds / 3600:.2f} h"] if spent.accelerator_seconds else []
+    hours = spent.accelerator_seconds / 3600
+    parts += [f"{hours:.2f} h" if hours >= 0.1 else f"{hours:.2g} h"] if hours else []
     parts += [f"cost {spent.cost:.2f}"] if spent.cost is not None else []
     return ", ".join(parts)
 

@@ -49,6 +49,8 @@ def decide(observed: Observed, *, now: datetime) -> Decision:
     status = within_limit(summarise(draft.status, draft.records, draft.plan) if is_planned else draft.status)
     if draft.refusal is not None:
         status = with_refusal(status, draft.refusal.reason, draft.refusal.message)
+    elif draft.stop is not None and not any(law.coefficients for law in status.laws):
+        status = with_refusal(status, draft.stop.reason, draft.stop.message)
     is_new = status != observed.status
     return replace(draft.decision, status=status if is_new else None)
 

@@ -280,6 +280,7 @@ def test_too_many_failed_trials_end_the_experiment_with_its_rows_collected() -> 
     assert many.passed().says("Failed") == ("True", "TooManyFailedTrials")
     over = stopped(many)
     assert over.says("Complete") == ("False", "Failed")
+    assert over.status.summary.law.startswith("TooManyFailedTrials: More than 2 trials have failed")
     assert over.status.finished_at == NOW
     assert not over.observed.ray_jobs
     assert is_idle(over.later(10**6).decide())

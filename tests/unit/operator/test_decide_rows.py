@@ -179,7 +179,7 @@ def test_what_was_spent_only_grows() -> None:
     assert spent.status.spent == Spent(training_flops=5e9, accelerator_seconds=100.0, cost=0.1)
     lower = told(spent, spent=Spent(training_flops=1e9, accelerator_seconds=1.0)).passed()
     assert lower.status.spent == spent.status.spent
-    assert spent.status.summary.spent == "5.00e+09 FLOPs, 0.03 h, cost 0.10"
+    assert spent.status.summary.spent == "5.00e+09 FLOPs, 0.028 h, cost 0.10"
 
 
 def test_pods_are_the_check_on_the_drivers_ledger() -> None:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from scene import record, scene
+from scene import NOW, record, scene
 
 from scaling_api.v1alpha1.status import (
     Answer,
@@ -52,6 +52,13 @@ def test_the_first_fitted_law_in_short(laws: tuple[LawStatus, ...], says: str) -
     assert summarise(ExperimentStatus(laws=laws), {}, None).summary.law == says
 
 
+def test_a_law_that_was_refused_is_said_once_no_more_trials_will_come() -> None:
+    waiting = ExperimentStatus(laws=(law(refused="There are 6 points, and 8 are needed."),))
+    assert summarise(waiting, {}, None).summary.law == ""
+    over = waiting.model_copy(update={"finished_at": NOW})
+    assert summarise(over, {}, None).summary.law == "refused: There are 6 points, and 8 are needed."
+
+
 def test_numbers_of_laws_keep_their_full_precision() -> None:
     status = within_limit(summarise(ExperimentStatus(laws=(law(coefficients=(ALPHA,)),)), {}, None))
     read = ExperimentStatus.model_validate_json(json.dumps(status_manifest(status)))
@@ -89,6 +96,8 @@ def test_what_was_spent_in_short() -> None:
     spent = Spent(training_flops=1.234e15, accelerator_seconds=12_345.0, cost=6.789)
     assert summarise(ExperimentStatus(spent=spent), {}, None).summary.spent == "1.23e+15 FLOPs, 3.43 h, cost 6.79"
     assert summarise(ExperimentStatus(), {}, None).summary.spent == ""
+    little = Spent(training_flops=2e10, accelerator_seconds=15.0)
+    assert summarise(ExperimentStatus(spent=little), {}, None).summary.spent == "2.00e+10 FLOPs, 0.0042 h"
 
 
 def largest(letter: str) -> ExperimentStatus:

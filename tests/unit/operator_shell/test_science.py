@@ -4,6 +4,8 @@ import asyncio
 import gc
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -190,3 +192,15 @@ def test_a_cancelled_request_leaves_no_answer_behind_for_the_next() -> None:
         assert (await science.analyse(request)).digest == request.digest
 
     run(scenario)
+
+
+def test_a_process_that_nobody_reads_ends_without_a_word() -> None:
+    command = [sys.executable, "-m", "scaling_operator.science_process", str(2**31)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process:
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode == -signal.SIGPIPE
+    assert said == b""
