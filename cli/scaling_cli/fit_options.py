@@ -49,7 +49,10 @@ CompareOption: TypeAlias = Annotated[
     list[str] | None, typer.Option(metavar="FORM", help="Another form to set beside this one; may be repeated.")
 ]
 PredictOption: TypeAlias = Annotated[
-    list[str] | None, typer.Option(metavar="N=...,D=...", help="Expect a model's loss; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        metavar="N=...,D=...", help="Expect a model's loss, or N=...,loss=... for the D it takes; may be repeated."
+    ),
 ]
 AttributeOption: TypeAlias = Annotated[
     list[str] | None,

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from scaling_api.v1alpha1.status import Answer
     from scaling_cli.fit_request import FitRequest
     from scaling_cli.fitting import FitReport
+    from scaling_laws.answers import Reach
     from scaling_laws.answers.attribution import Attribution
     from scaling_laws.answers.compare import Compared
     from scaling_laws.answers.next_trials import NextTrials
-    from scaling_laws.fit.options import IntervalOptions
 
 
 def asks_more(request: "FitRequest") -> bool:
@@ -22,7 +22,7 @@ def asks_more(request: "FitRequest") -> bool:
     return bool(request.compare or request.predict or request.attribute or request.next_flops is not None)
 
 
-def with_questions(report: "FitReport", request: "FitRequest", intervals: "IntervalOptions") -> "FitReport":
+def with_questions(report: "FitReport", request: "FitRequest", reach: "Reach | None") -> "FitReport":
     """Return the report with the answers.
 
     Raises:
@@ -37,7 +37,8 @@ def with_questions(report: "FitReport", request: "FitRequest", intervals: "Inter
         report,
         compared=_compared(report, request) if request.compare else (),
         predictions=tuple(
-            predicted(report.law, parse_model(text, "--predict"), level=request.level) for text in request.predict
+            predicted(report.law, parse_model(text, "--predict"), level=request.level, reach=reach)
+            for text in request.predict
         ),
         attributions=attributions,
         next_trials=further,

@@ -93,8 +93,9 @@ def fit_table(request: FitRequest) -> FitReport:
             fixed=_fixed(request.fix),
             factors=parse_factors(request.factors),
         )
-        report = FitReport(law, table, _answers(law, table, request, objective))
-        return with_questions(report, request, intervals) if asks_more(request) else report
+        reach = _reach(law, table.points, request, objective)
+        report = FitReport(law, table, _answers(law, request, reach))
+        return with_questions(report, request, reach) if asks_more(request) else report
     except LawRefusedError:
         raise
     except ValueError as error:
@@ -147,23 +148,26 @@ def _name(table: str) -> str:
     return "standard input" if table == "-" else table
 
 
-def _answers(law: Law, table: TablePoints, request: FitRequest, objective: Objective) -> "tuple[Answer, ...]":
+def _answers(law: Law, request: FitRequest, reach: "Reach | None") -> "tuple[Answer, ...]":
     if not request.training_flops:
         return ()
     from scaling_laws.answers import compute_optimal
-    from scaling_laws.answers.surface import has_surface
 
     for flops in request.training_flops:
         if not 0 < flops < float("inf"):
             raise CommandError(f"--training-flops: expected a positive number such as 1e21, found {flops:g}.")
-    reach = _reach(table.points, request, objective) if has_surface(law) else None
     return tuple(compute_optimal(law, flops, level=request.level, reach=reach) for flops in request.training_flops)
 
 
-def _reach(points: Points, request: FitRequest, objective: Objective) -> "Reach":
-    """Return how far back-tests of the law bridge; their own intervals are not needed."""
+def _reach(law: Law, points: Points, request: FitRequest, objective: Objective) -> "Reach | None":
+    """Return how far back-tests of the law bridge, where that is asked about; their own intervals are not needed."""
+    if not (request.training_flops or request.predict):
+        return None
     from scaling_laws.answers import backtests, reach_of
+    from scaling_laws.answers.surface import has_surface
 
+    if not has_surface(law):
+        return None
     refit = partial(
         fit_law,
         form=request.form,

@@ -16,7 +16,7 @@ def parse_model(text: str, option: str) -> dict[str, float | str]:
         if not (name and equals and value) or name in model:
             raise CommandError(f"{option}: cannot read {part.strip()!r}; write a model as N=1e9,D=2e10.")
         number = as_number(value)
-        if name in {"N", "D", "C"} and not (number is not None and 0 < number < float("inf")):
+        if name in {"N", "D", "C", "loss"} and not (number is not None and 0 < number < float("inf")):
             raise CommandError(f"{option}: {name} must be a positive number, not {value}.")
         model[name] = value if number is None else number
     if not model:

@@ -1,6 +1,6 @@
 """Comparisons and predictions as tables."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from scaling_cli.show.laws import finding_blocks
@@ -37,9 +37,13 @@ def _predictions(predictions: "tuple[Prediction, ...]") -> "Iterator[RenderableT
     yield _title("Expected")
     table = new_table("model", "value", "interval of the mean", "one run", left=("model",))
     for found in predictions:
-        mean, run = _pair(found.lower, found.upper), _pair(found.run_lower, found.run_upper)
-        table.add_row(_model(found.model), significant(found.value, 5), mean, run)
+        shown = count if found.quantity in {"N", "D"} else None
+        value = significant(found.value, 5) if shown is None else f"{found.quantity} {shown(found.value)}"
+        mean, run = _pair(found.lower, found.upper, shown), _pair(found.run_lower, found.run_upper)
+        table.add_row(_model(found.model), value, mean, run)
     yield table
+    notes = {(str(f.code), f"{_model(found.model)}: {f.message}") for found in predictions for f in found.findings}
+    yield from finding_blocks(sorted(notes))
 
 
 def _comparison(entries: "tuple[Compared, ...]") -> "Iterator[RenderableType]":
@@ -99,8 +103,9 @@ def _percent(error: float) -> str:
     return f"{100 * error:.2f}"
 
 
-def _pair(lower: float | None, upper: float | None) -> str:
-    return "–" if lower is None or upper is None else f"[{significant(lower, 4)}, {significant(upper, 4)}]"
+def _pair(lower: float | None, upper: float | None, shown: Callable[[float], str] | None = None) -> str:
+    told = shown or (lambda x: significant(x, 4))
+    return "–" if lower is None or upper is None else f"[{told(lower)}, {told(upper)}]"
 
 
 def _model(model: "Model") -> str:

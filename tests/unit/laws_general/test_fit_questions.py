@@ -70,6 +70,27 @@ def test_predictions_have_limits_of_the_mean_and_of_one_run(table: Path) -> None
     assert "one run" in scaling("fit", table, *FIT, "--predict", "N=7e9,D=1.4e11").stdout
 
 
+def test_what_a_loss_would_take(table: Path) -> None:
+    tokens, size = asked("fit", table, *FIT, "--predict", "N=1e8,loss=3.2", "--predict", "D=2e10,loss=3.2")[
+        "predictions"
+    ]
+    for found, axis, exact in (
+        (tokens, "D", (2000 / (3.2 - 1.7 - 400 / 1e8**0.34)) ** (1 / 0.37)),
+        (size, "N", (400 / (3.2 - 1.7 - 2000 / 2e10**0.37)) ** (1 / 0.34)),
+    ):
+        assert found["quantity"] == axis
+        assert found["lower"] < exact < found["upper"]
+        assert found["value"] == pytest.approx(exact, rel=0.1)
+    assert " D " in scaling("fit", table, *FIT, "--predict", "N=1e8,loss=3.2").stdout
+
+
+def test_models_beyond_the_back_tests_are_flagged_and_those_within_are_not(table: Path) -> None:
+    near, far = asked("fit", table, *FIT, "--predict", "N=1e8,D=5e9", "--predict", "N=1e13,D=1e14")["predictions"]
+    assert near["findings"] == []
+    assert [finding["code"] for finding in far["findings"]] == ["ExtrapolationUntested"]
+    assert "ExtrapolationUntested" in scaling("fit", table, *FIT, "--predict", "N=1e13,D=1e14").stdout
+
+
 def test_what_is_due_to_what(table: Path) -> None:
     change = "N=2e7,D=2e9 -> N=5e8,D=2e10"
     (found,) = asked("fit", table, *FIT, "--attribute", change)["attributions"]
@@ -115,6 +136,9 @@ def test_factors_of_a_linear_law(table: Path) -> None:
         (("--predict", "N"), "cannot read 'N'"),
         (("--predict", "N=-1,D=2"), "N must be a positive number"),
         (("--predict", "N=1e9"), "depends on D"),
+        (("--predict", "N=1e9,loss=0.1"), "out of reach for N = 1e+09"),
+        (("--predict", "N=1e9,D=1e9,loss=3"), "one of N and D"),
+        (("--predict", "N=1e9,loss=low"), "loss must be a positive number"),
         (("--attribute", "N=1,D=2"), "write two models"),
         (("--attribute", "N=1,D=2 -> N=1,D=2"), "differ in nothing"),
         (("--next-flops", "-1"), "expected a positive number"),
