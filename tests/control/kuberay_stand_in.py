@@ -48,6 +48,8 @@ class KubeRayStandIn:
     client: Client
     lanes: int = 4
     trial_s: float = 0.05
+    host: str = "127.0.0.1"
+    """Drivers listen here."""
     heads: dict[str, Head] = field(default_factory=dict)
     """By uid of the RayJob."""
 
@@ -191,7 +193,7 @@ class KubeRayStandIn:
             "--storage": str(self.storage),
             "--token-file": str(self._token(job)),
             "--port": str(port),
-            "--host": "127.0.0.1",
+            "--host": self.host,
             "--scratch": str(self.folder / "scratch" / cluster),
             "--executor": "local",
             "--lanes": str(self.lanes),
@@ -212,7 +214,7 @@ class KubeRayStandIn:
             )
         heads = self.bed.folder / "heads"
         heads.mkdir(exist_ok=True)
-        (heads / f"{self.bed.namespace}.{cluster}").write_text(f"http://127.0.0.1:{port}")
+        (heads / f"{self.bed.namespace}.{cluster}").write_text(f"http://{self.host}:{port}")
         return process
 
     def _token(self, job: dict[str, Any]) -> Path:
@@ -233,10 +235,10 @@ class KubeRayStandIn:
 
 
 @contextlib.contextmanager
-def kuberay(bed: Bed, **options: Any) -> Iterator[KubeRayStandIn]:
+def kuberay(bed: Bed, kind: type[KubeRayStandIn] = KubeRayStandIn, **options: Any) -> Iterator[KubeRayStandIn]:
     """Have RayJobs of a namespace served."""
     client = Client(load_configuration(str(bed.server.kubeconfig)), bucket=TokenBucket(1000, burst=1000))
-    stand_in = KubeRayStandIn(bed, client, **options)
+    stand_in = kind(bed, client, **options)
     stand_in.start()
     try:
         yield stand_in

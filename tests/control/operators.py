@@ -47,6 +47,8 @@ class OperatorProcess:
     name: str = "operator-0"
     kubeconfig: Path | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    program: tuple[str, ...] = (str(HERE / "operator_process.py"),)
+    """What Python runs."""
     process: "subprocess.Popen[bytes] | None" = None
 
     def __post_init__(self) -> None:
@@ -74,9 +76,7 @@ class OperatorProcess:
             "SCALING_TEST_HEADS": str(self.heads),
         }
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(HERE / "operator_process.py")], env=environment, stdout=log, stderr=log
-            )
+            self.process = subprocess.Popen([sys.executable, *self.program], env=environment, stdout=log, stderr=log)
         return self
 
     def kill(self) -> None:
