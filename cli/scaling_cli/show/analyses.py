@@ -48,6 +48,9 @@ def _law(fitted: "FittedLaw", shown: "list[tuple[str, Law]]") -> "Iterator[Rende
     elif fitted.refused is not None:
         yield Text.assemble((title, "bold"), f"  {fitted.request.form}")
         yield from finding_blocks([(f"refused, {fitted.refused.code}", fitted.refused.message)])
+    if fitted.treatments is not None:
+        yield Text("\nWhat treatments change in the dense law", style="bold")
+        yield from law_blocks(fitted.treatments, title=f"{title}, all treatments")
     if fitted.pipelines:
         yield Text("\nWhat compression costs, in nats above the control", style="bold")
         yield _pipelines(fitted.pipelines)
