@@ -132,6 +132,8 @@ def _opened(folder: Path, local: LocalPlan, *, fresh: bool) -> "Iterator[Results
             yield results
     except ConfigurationError as error:
         raise CommandError(str(error)) from None
+    except BrokenPipeError:  # of the command's own output, whose reader has seen enough
+        raise
     except OSError as error:
         raise CommandError(_disk_trouble(error, folder, is_open=is_open)) from None
 

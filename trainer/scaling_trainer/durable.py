@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 # Some network file systems have no call that brings a folder's names to disk; they do so by themselves.
@@ -17,10 +18,19 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         OSError: it could not be written; the old content is still there.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    write_pieces(path, (content,), temporary=path.with_name(f".{path.name}.{os.getpid()}.tmp"))
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes], *, temporary: Path) -> None:
+    """Make `path` hold the pieces, as `write_whole` does, under a temporary name until all are on disk.
+
+    Raises:
+        OSError: it could not be written; the old content is still there.
+    """
     try:
         with temporary.open("wb", buffering=0) as file:
-            write_all(file.fileno(), content)
+            for piece in pieces:
+                write_all(file.fileno(), piece)
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:

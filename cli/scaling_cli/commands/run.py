@@ -137,7 +137,13 @@ def _report(ended: "Run") -> Path | None:
     if ended.analysis is None or not ended.outcome.records:
         return None
     experiment = ended.local.experiment
-    return write_report_of(ended.folder, experiment, ended.outcome.records.values(), ended.analysis)
+    try:
+        return write_report_of(ended.folder, experiment, ended.outcome.records.values(), ended.analysis)
+    except CommandError as error:
+        if ended.exit_code is ExitCode.DONE:
+            raise
+        sys.stderr.write(f"{error}\n")  # why trials are missing comes last
+        return None
 
 
 def _end(ended: "Run", *, file: str, again: str) -> None:

@@ -126,6 +126,14 @@ def test_odd_standard_outputs_end_quietly(redirection: str, code: int, words: st
     assert done.returncode in {code, 0 if code == 141 else code}  # a short plan may fit into the pipe
 
 
+def test_a_reader_that_has_seen_enough_of_a_run_is_no_trouble_of_the_folder(tmp_path: Path, experiment: Path) -> None:
+    command = f'"{sys.executable}" -m scaling_cli run "{experiment}" --out "{tmp_path / "out"}" | true; '
+    command += "exit ${PIPESTATUS[0]}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 141
+    assert done.stderr == ""
+
+
 def test_a_terminal_of_no_width_still_shows_the_plan(experiment: Path) -> None:
     planned = scaling("plan", str(experiment), env={**os.environ, "COLUMNS": "0"})
     assert "10,240" in planned.stdout

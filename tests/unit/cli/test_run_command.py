@@ -162,6 +162,24 @@ def test_what_only_a_person_can_set_right_ends_with_two(scaling: Scaling, script
     assert "There is no room. 159 of 160 trials have no result (159 not run)." in result.stderr
 
 
+def test_a_report_that_cannot_be_written_does_not_hide_why_trials_are_missing(
+    scaling: Scaling, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("scaling_cli.report.write_report", full)
+    path = write(tmp_path, EXPERIMENT)
+    script.stopped = Failure(failure_class=FailureClass.CONFIGURATION, reason="DiskFull", message="There is no room.")
+    first, last = scaling("run", path).stderr.splitlines()[-2:]
+    assert first.startswith("The report cannot be written to")
+    assert last.startswith("There is no room. 159 of 160 trials have no result")
+    script.stopped = None
+    whole = scaling("run", path)
+    assert whole.exit_code == 2
+    assert "The report cannot be written to" in whole.stderr.splitlines()[-1]
+
+
 def test_a_refused_law_ends_with_four_and_was_announced(scaling: Scaling, script: Script, tmp_path: Path) -> None:
     one_size = EXPERIMENT.replace("[10k, 20k, 33k, 115k]", "[10k]")
     result = scaling("run", write(tmp_path, one_size))

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from scaling_trainer.durable import make_folder, sync_folder, write_all
+from scaling_trainer.durable import make_folder, sync_folder, write_pieces
 
 _PIECE_BYTES = 1 << 20
 _TRIES = 10
@@ -69,16 +69,7 @@ class LocalFiles:
 
 def _write(path: Path, content: bytes | Path) -> None:
     temporary = path.with_name(f".{path.name[:200]}.{uuid.uuid4().hex}")  # others may write the same name now
-    try:
-        with temporary.open("xb", buffering=0) as file:
-            for piece in _pieces(content):
-                write_all(file.fileno(), piece)
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+    write_pieces(path, _pieces(content), temporary=temporary)
     sync_folder(path.parent)
 
 
