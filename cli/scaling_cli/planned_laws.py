@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
+from scaling_api.v1alpha1 import ExperimentSpec
 from scaling_api.v1alpha1.compression import Stage
 from scaling_api.v1alpha1.laws import LawRequest
 from scaling_laws.design.plan import Plan
@@ -20,6 +21,10 @@ _UNMEASURED: Final = MappingProxyType({
     "Distillation": "the loss of a teacher",
 })  # fmt: skip
 """What a form needs and no sweep varies."""
+_TOLD_BY: Final = MappingProxyType({
+    "treatment": frozenset(("Joint", "Linear", "DataQuality")), "pipeline": frozenset(("Joint", "Linear")),
+})  # fmt: skip
+"""Forms that depend on what two models may differ in, beside N and D."""
 
 
 def never_fitted(requests: tuple[LawRequest, ...], plan: Plan) -> Iterator[str]:
@@ -32,6 +37,18 @@ def never_fitted(requests: tuple[LawRequest, ...], plan: Plan) -> Iterator[str]:
             )
         elif why := _CHECKS.get(law.form, _unknown)(plan):
             yield f"{law.name} will be refused: {why}"
+
+
+def never_answered(spec: ExperimentSpec) -> Iterator[str]:
+    """Yield a sentence for each pair of spec.ask.attribute that no law of the spec can tell apart."""
+    forms = {law.form for law in spec.laws}
+    for index, change in enumerate(spec.ask.attribute):
+        differing = [name for name in _TOLD_BY if getattr(change.start, name) != getattr(change.end, name)]
+        if unknown := [name for name in differing if not forms & _TOLD_BY[name]]:
+            yield (
+                f"spec.ask.attribute[{index}] will be refused: its models differ in {' and '.join(unknown)}, which no "
+                "law of spec.laws depends on. Add one of form Joint."
+            )
 
 
 def _unknown(plan: Plan) -> str:

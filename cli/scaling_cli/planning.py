@@ -12,7 +12,7 @@ from scaling_api.v1alpha1.status import PlanStatus
 from scaling_api.v1alpha1.trial import TrialSpec
 from scaling_cli.errors import CommandError
 from scaling_cli.experiments import LoadedExperiment
-from scaling_cli.planned_laws import never_fitted
+from scaling_cli.planned_laws import never_answered, never_fitted
 from scaling_laws.analysis import JOINT, has_dense_surface
 from scaling_laws.design.corpora import PYTHON_CORPUS_FINGERPRINT
 from scaling_laws.design.cost import Estimate, estimate
@@ -127,7 +127,9 @@ def _beyond_budget(local: LocalPlan) -> Iterator[str]:
 
 
 def _never_fitted(local: LocalPlan) -> Iterator[str]:
-    return never_fitted(local.experiment.spec.laws, local.plan)
+    spec = local.experiment.spec
+    yield from never_fitted(spec.laws, local.plan)
+    yield from never_answered(spec)
 
 
 def _shared_models(local: LocalPlan) -> Iterator[str]:

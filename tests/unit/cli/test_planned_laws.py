@@ -45,3 +45,16 @@ def test_a_law_with_its_data_is_not(form: str, old: str, new: str, scaling: Scal
     assert "will be refused" not in said(
         scaling, tmp_path, form, EXPERIMENT.replace(old, new, 1) if old else EXPERIMENT
     )
+
+
+@pytest.mark.parametrize(("form", "is_refused"), [("Chinchilla", True), ("Joint", False), ("Linear", False)])
+def test_pairs_that_no_law_tells_apart_are_announced(
+    form: str, is_refused: bool, scaling: Scaling, tmp_path: Path
+) -> None:
+    ask = "attribute: [{from: {parameters: 20k, tokens: 1M, pipeline: int3}, to: {parameters: 20k, tokens: 1M}}]"
+    start = EXPERIMENT.partition("  laws:")[0]
+    laws = f"  ask: {{{ask}}}\n  laws:\n  - {{name: only, form: {form}}}\n"
+    result = scaling("plan", write(tmp_path, start + laws))
+    assert result.exit_code == 0, result.stderr
+    shown = " ".join(result.stdout.split())
+    assert ("spec.ask.attribute[0] will be refused: its models differ in pipeline" in shown) is is_refused
