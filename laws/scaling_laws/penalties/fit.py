@@ -3,11 +3,12 @@
 Penalties are fitted as they are, never as logarithms: noise makes some of the small ones negative.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
+from scipy.optimize import OptimizeResult, least_squares
 
 from scaling_laws.answers.surface import Surface
 from scaling_laws.penalties.formulas import CANDIDATES, Candidate, Centre, Sizes, centre_of
@@ -16,6 +17,9 @@ from scaling_laws.records import PipelinePoint
 
 WORST_CONDITION = 1e7
 """Of the Jacobian with columns of length one; beyond it the coefficients have no errors worth telling."""
+ON_BOUND = 1e-6
+"""A coefficient that is nearer to the edge of what is allowed is on it."""
+Residuals = Callable[[FloatArray], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,39 @@ def _solve(candidate: Candidate, pairs: Pairs, dense: Surface | None, centre: Ce
         for start in candidate.starts
     ]
     best = min(ends, key=lambda end: float(end.cost))
-    return np.asarray(best.x), np.asarray(best.jac)
+    return _at_rest(residuals, best, candidate)
+
+
+def _at_rest(residuals: Residuals, found: OptimizeResult, candidate: Candidate) -> tuple[FloatArray, FloatArray]:
+    """Return where Gauss-Newton steps from what was found come to rest, and the Jacobian (n, p) there.
+
+    A search that compares sums of squares ends where these are equal to the last bit, with half of the coefficients'
+    digits: the others would depend on the machine's BLAS. What is on a bound stays there.
+    """
+    theta = np.asarray(found.x)
+    inside = np.minimum(theta - candidate.lower, candidate.upper - theta) > ON_BOUND
+    jacobian, last = _jacobian(residuals, found, theta, inside), np.inf
+    for _ in range(20):
+        scale = np.where(inside, np.linalg.norm(jacobian, axis=0), 0.0)
+        columns = np.divide(jacobian, scale, out=np.zeros_like(jacobian), where=scale > 0)
+        step = np.linalg.lstsq(columns, -residuals(theta), rcond=1.0 / WORST_CONDITION)[0]
+        length = float(np.linalg.norm(step))
+        moved = theta + np.divide(step, scale, out=np.zeros_like(theta), where=scale > 0)
+        if not length < 0.5 * last or (moved < candidate.lower).any() or (moved > candidate.upper).any():
+            break
+        theta, last = moved, length
+        jacobian = _jacobian(residuals, found, theta, inside)
+    return theta, jacobian
+
+
+def _jacobian(residuals: Residuals, found: OptimizeResult, theta: FloatArray, inside: NDArray[np.bool_]) -> FloatArray:
+    """Return the derivatives (n, p) by central differences; as they were found where a bound is near."""
+    steps = np.cbrt(np.finfo(float).eps) * np.maximum(np.abs(theta), 1e-3)
+    jacobian = np.array(found.jac)
+    for index in np.flatnonzero(inside):
+        step = np.where(np.arange(len(theta)) == index, steps, 0.0)
+        jacobian[:, index] = (residuals(theta + step) - residuals(theta - step)) / (2 * steps[index])
+    return jacobian
 
 
 def _predicted(candidate: Candidate, theta: FloatArray, at: Sizes, centre: Centre, dense: Surface | None) -> FloatArray:
@@ -174,7 +210,7 @@ def _predicted(candidate: Candidate, theta: FloatArray, at: Sizes, centre: Centr
 
 def _on_bound(candidate: Candidate, theta: FloatArray) -> tuple[str, ...]:
     bounds = zip(candidate.names, theta, candidate.lower, candidate.upper, strict=True)
-    return tuple(name for name, value, low, high in bounds if min(value - low, high - value) < 1e-6)
+    return tuple(name for name, value, low, high in bounds if min(value - low, high - value) < ON_BOUND)
 
 
 def _candidate(fit: PenaltyFit) -> Candidate:
