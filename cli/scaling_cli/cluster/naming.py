@@ -21,7 +21,11 @@ def is_folder(word: str, options: ClusterOptions) -> bool:
 
 
 def means_folder_alone(word: str, options: ClusterOptions) -> bool:
-    """Return whether a word can only be a folder, as there is no cluster to ask for an experiment of the name."""
+    """Return whether a word can only be a folder, as there is no cluster to ask for an experiment of the name.
+
+    Raises:
+        CommandError: there is neither a cluster nor a folder.
+    """
     from scaling_cli.cluster.configuration import access
     from scaling_cli.errors import CommandError
 
@@ -31,6 +35,8 @@ def means_folder_alone(word: str, options: ClusterOptions) -> bool:
         return False
     try:
         access(options)
-    except CommandError:
-        return Path(word).exists()
+    except CommandError as error:
+        if Path(word).exists():
+            return True
+        raise CommandError(f"{error} There is no results folder {word} either.", exit_code=error.exit_code) from None
     return False
