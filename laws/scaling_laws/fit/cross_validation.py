@@ -32,18 +32,20 @@ class Prediction:
     """(n,)"""
     residuals: FloatArray
     """(n,)"""
+    weights: FloatArray
+    """How often each point counts, (n,)."""
 
     @property
     def mean(self) -> float:
         """Mean cost of a point."""
-        return float(self.cost.mean())
+        return float(np.average(self.cost, weights=self.weights))
 
     def is_worse_than(self, other: "Prediction", *, margin: float = MARGIN) -> bool:
         """Whether the mean cost exceeds another's, on the same folds, by a share and its standard error over folds."""
-        excess = self.cost - other.cost
+        excess = self.weights * (self.cost - other.cost) / self.weights.sum()
         sums = np.bincount(self.folds, excess)
-        spread = np.sqrt(len(sums) / max(len(sums) - 1, 1) * np.sum((sums - sums.mean()) ** 2)) / len(excess)
-        return bool(excess.mean() > max(spread, margin * other.mean, ROUNDING))
+        spread = np.sqrt(len(sums) / max(len(sums) - 1, 1) * np.sum((sums - sums.mean()) ** 2))
+        return bool(excess.sum() > max(spread, margin * other.mean, ROUNDING))
 
 
 def comparable(objective: Objective) -> Objective:
@@ -79,4 +81,5 @@ def cross_validate(optimum: FittedCurve, folds: NDArray[np.int64]) -> Prediction
         ).parameters
         residuals = problem.forward(refits, optimum.weights).residuals[folds, np.arange(len(folds))]
         cost = problem.rho.cost(residuals)
-    return Prediction(np.where(np.isfinite(cost), cost, np.inf), folds, residuals)
+    cost = np.where(np.isfinite(cost), cost, np.inf)
+    return Prediction(np.where(optimum.weights > 0, cost, 0.0), folds, residuals, optimum.weights)

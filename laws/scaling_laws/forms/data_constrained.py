@@ -18,8 +18,8 @@ DATA_CONSTRAINED = ExpressionForm(
     variables=("N", "D", "U"),
     declared=(
         Coefficient("E", lower=0.0),
-        Coefficient("A", is_positive=True, start=(10.0, 1e5)),
-        Coefficient("B", is_positive=True, start=(10.0, 1e5)),
+        Coefficient("A", is_positive=True, start=(0.01, 3.0), term=("N", "alpha")),
+        Coefficient("B", is_positive=True, start=(0.01, 3.0), term=("D", "alpha")),
         Coefficient("alpha", is_positive=True, start=(0.1, 1.0)),
         Coefficient("R_N", is_positive=True, start=(0.1, 300.0)),
         Coefficient("R_D", is_positive=True, start=(0.1, 300.0)),

@@ -8,13 +8,15 @@ from scaling_laws.forms.expression import Coefficient, ExpressionForm
 _EXPONENT = (0.02, 0.5)
 _BEYOND = (1e-2, 1e12)
 """Range of starts of Nc, Dc and Cc, in typical sizes of their variable."""
+_FURTHEST = 1e250
+"""Of Nc, Dc and Cc: where the loss would be one, which other units of the loss move by powers of 1/alpha."""
 
 KAPLAN_N = ExpressionForm(
     name="KaplanN",
     formula="L = (Nc/N)^alpha_N",
     variables=("N",),
     declared=(
-        Coefficient("Nc", is_positive=True, start=_BEYOND, per="N"),
+        Coefficient("Nc", is_positive=True, lower=1 / _FURTHEST, upper=_FURTHEST, start=_BEYOND, per="N"),
         Coefficient("alpha_N", is_positive=True, start=_EXPONENT),
     ),
 )
@@ -24,7 +26,7 @@ KAPLAN_D = ExpressionForm(
     formula="L = (Dc/D)^alpha_D",
     variables=("D",),
     declared=(
-        Coefficient("Dc", is_positive=True, start=_BEYOND, per="D"),
+        Coefficient("Dc", is_positive=True, lower=1 / _FURTHEST, upper=_FURTHEST, start=_BEYOND, per="D"),
         Coefficient("alpha_D", is_positive=True, start=_EXPONENT),
     ),
 )
@@ -34,7 +36,7 @@ KAPLAN_C = ExpressionForm(
     formula="L = (Cc/C)^alpha_C",
     variables=("C",),
     declared=(
-        Coefficient("Cc", is_positive=True, start=_BEYOND, per="C"),
+        Coefficient("Cc", is_positive=True, lower=1 / _FURTHEST, upper=_FURTHEST, start=_BEYOND, per="C"),
         Coefficient("alpha_C", is_positive=True, start=_EXPONENT),
     ),
 )
@@ -44,9 +46,9 @@ KAPLAN = ExpressionForm(
     formula="L = ((Nc/N)^(alpha_N/alpha_D) + Dc/D)^alpha_D",
     variables=("N", "D"),
     declared=(
-        Coefficient("Nc", is_positive=True, start=_BEYOND, per="N"),
+        Coefficient("Nc", is_positive=True, lower=1 / _FURTHEST, upper=_FURTHEST, start=_BEYOND, per="N"),
         Coefficient("alpha_N", is_positive=True, start=_EXPONENT),
         Coefficient("alpha_D", is_positive=True, start=_EXPONENT),
-        Coefficient("Dc", is_positive=True, start=_BEYOND, per="D"),
+        Coefficient("Dc", is_positive=True, lower=1 / _FURTHEST, upper=_FURTHEST, start=_BEYOND, per="D"),
     ),
 )

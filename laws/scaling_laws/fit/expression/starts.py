@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scaling_laws.expressions.evaluate import make_tape
 from scaling_laws.fit.expression.model import ExpressionModel
+from scaling_laws.fit.expression.scales import magnitude
 from scaling_laws.fit.linear_algebra import solve_signed
 from scaling_laws.points import FloatArray
 
@@ -81,7 +82,20 @@ def _draws(model: ExpressionModel, free: list[int]) -> FloatArray:
     exponents = _exponents(model)
     for column, j in enumerate(free):
         coefficients[:, j] = _values(model, j, uniform[:, column], is_exponent=model.names[j] in exponents)
+    for j in free:
+        coefficients[:, j] *= _of_whole_term(model, j, coefficients)
     return model.parameters(coefficients)
+
+
+def _of_whole_term(model: ExpressionModel, j: int, coefficients: FloatArray) -> FloatArray | float:
+    """Return what a term's amplitude is when the term makes up the whole of a typical response; one for others."""
+    own = model.declared[j]
+    if own.term is None:
+        return 1.0
+    variable, exponent = own.term
+    known = model.fixed.get(exponent)
+    power = coefficients[:, model.names.index(exponent)] if known is None else known
+    return np.exp(magnitude(model.response) + magnitude(model.problem.columns[variable]) * power)
 
 
 def _values(model: ExpressionModel, j: int, u: FloatArray, *, is_exponent: bool) -> FloatArray:
