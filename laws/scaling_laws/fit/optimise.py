@@ -107,17 +107,20 @@ def minimise(
 def polish(problem: Curve, p: FloatArray, weights: FloatArray) -> FloatArray:
     """Return the optimum (P,) after Newton steps without damping, as long as they shrink the gradient.
 
-    A relative change of 1e-14 in the objective leaves half as many digits in the parameters; this gives them back.
+    A relative change of 1e-14 in the objective leaves half as many digits in the parameters; this gives them back. The
+    objective stays where it is up to rounding: where it is flat or not a number such steps lead anywhere.
     """
-    best, size = p, _slope(problem, p, weights)
+    best, size, mass = p, _slope(problem, p, weights), weights.sum(keepdims=True)
+    reached = problem.forward(p[None], weights[None]).objective
     for _ in range(POLISHING_STEPS):
         now = _begin(problem, best[None], weights[None], None, newton=True)
         now.damping[:] = 0.0
         ahead = np.clip(best - _direction(problem, now)[0], problem.lower, problem.upper)
         slope = _slope(problem, ahead, weights)
-        if slope >= size:
+        cost = problem.forward(ahead[None], weights[None]).objective
+        if not (slope < size and cost <= reached * (1 + TOLERANCE) + _rounding(reached, mass)):
             break
-        best, size = ahead, slope
+        best, size, reached = ahead, slope, np.minimum(reached, cost)
     return best
 
 
@@ -182,8 +185,7 @@ def _step(problem: Curve, now: _Descent) -> None:
     ahead = problem.forward(trial, now.weights, now.observed)
     fall = now.at.objective - ahead.objective
     moved = fall >= 0
-    mass = now.weights.sum(axis=1)
-    noise = PRECISION * np.sqrt(now.at.objective * mass) + ROUNDING * mass
+    noise = _rounding(now.at.objective, now.weights.sum(axis=1))
     unchanged = np.abs(fall) <= TOLERANCE * now.at.objective + noise
     now.still = np.where(unchanged & (now.newton | (now.damping > 1e6)), now.still + 1, 0)
     slow = moved & (fall <= SWITCH * now.at.objective)
@@ -192,6 +194,11 @@ def _step(problem: Curve, now: _Descent) -> None:
     now.damping[now.damping < 1e-10] = 0.0
     if moved.any():
         _advance(problem, now, trial, ahead, moved)
+
+
+def _rounding(objective: FloatArray, mass: FloatArray) -> FloatArray:
+    """Return by how much rounding alone moves an objective of points of that total weight."""
+    return PRECISION * np.sqrt(objective * mass) + ROUNDING * mass
 
 
 def _advance(problem: Curve, now: _Descent, trial: FloatArray, ahead: Forward, moved: BoolArray) -> None:

@@ -11,12 +11,14 @@ from scaling_laws.fit.interval_values import Intervals
 from scaling_laws.fit.law_findings import WEAK_RATIO, convergence
 from scaling_laws.fit.point_findings import correlated_points, outliers, overflow
 from scaling_laws.law import Finding, FindingCode
-from scaling_laws.points import Points
+from scaling_laws.points import FloatArray, Points
 
 FLAT_CONDITION = 1e12
 """Condition number of the scaled Hessian beyond which a direction counts as flat; rational functions reach 1e10."""
 WIDE_FACTOR = 10.0
 """Ratio of its limits from which a positive coefficient that does not enter linearly counts as undetermined."""
+SENSELESS = 1000.0
+"""Factor, or multiple of its size, by which a coefficient may be wrong: beyond it no number says how far."""
 
 
 def expression_findings(optimum: ExpressionOptimum, points: Points, made: Intervals) -> tuple[Finding, ...]:
@@ -58,7 +60,9 @@ def _bounds(optimum: ExpressionOptimum) -> Iterator[Finding]:
 
 def _weakness(optimum: ExpressionOptimum, made: Intervals) -> Iterator[Finding]:
     """Yield at most one WeaklyIdentified that names every reason."""
-    reasons = [*_flat(optimum), *_wide(optimum, made)]
+    errors = interval_scale_errors(optimum.model, optimum.p, optimum.weights)
+    unknown = _unidentified(optimum, errors)
+    reasons = [*_flat(optimum), *_named(unknown), *_wide(optimum, made, errors, known=unknown)]
     if reasons:
         advice = "Add points that widen the range of the variables, or fix a coefficient."
         yield Finding(FindingCode.WEAKLY_IDENTIFIED, f"{'; '.join(reasons)}. {advice}"[:1000])
@@ -70,12 +74,25 @@ def _flat(optimum: ExpressionOptimum) -> Iterator[str]:
         yield f"the objective is flat along some combination of coefficients (condition {seen.condition_number:.1e})"
 
 
-def _wide(optimum: ExpressionOptimum, made: Intervals) -> Iterator[str]:
+def _unidentified(optimum: ExpressionOptimum, errors: FloatArray) -> frozenset[str]:
+    """Return the coefficients inside their bounds whose least-squares errors are beyond all sense."""
+    model = optimum.model
+    size = np.maximum(np.abs(model.to_interval_scale(optimum.p)), model.problem.unit)
+    most = np.where(model.problem.is_log, np.log(SENSELESS), SENSELESS * size)
+    found = (name for name, is_known in zip(model.names, WEAK_RATIO * errors < most, strict=True) if not is_known)
+    return frozenset(found) - set(optimum.certificate.active_bounds)
+
+
+def _named(unknown: frozenset[str]) -> Iterator[str]:
+    if unknown:
+        yield f"the points do not identify {' and '.join(sorted(unknown))}: quite other values fit them as well"
+
+
+def _wide(optimum: ExpressionOptimum, made: Intervals, errors: FloatArray, *, known: frozenset[str]) -> Iterator[str]:
     """Name coefficients that do not enter linearly and that the errors leave open, by limits or least squares."""
     model, limits = optimum.model, _limits(optimum.model.form.coefficients, made)
-    errors = interval_scale_errors(optimum.model, optimum.p, optimum.weights)
     for j, name in enumerate(model.names):
-        if j in model.linear or name in optimum.certificate.active_bounds:
+        if j in model.linear or name in known or name in optimum.certificate.active_bounds:
             continue
         value, error = float(model.to_interval_scale(optimum.p)[j]), float(errors[j])
         natural = float(model.problem.coefficients(optimum.p)[j])
@@ -84,7 +101,7 @@ def _wide(optimum: ExpressionOptimum, made: Intervals) -> Iterator[str]:
             if high > WIDE_FACTOR * low:
                 yield f"the interval of {name} = {natural:.4g} reaches from {low:.3g} to {high:.3g}"
             elif not 2 * WEAK_RATIO * error < np.log(WIDE_FACTOR):
-                yield f"{name} = {natural:.4g} may be wrong by a factor of {np.exp(min(WEAK_RATIO * error, 700)):.2g}"
+                yield f"{name} = {natural:.4g} may be wrong by a factor of {np.exp(WEAK_RATIO * error):.2g}"
         elif low <= 0 <= high:
             yield f"the interval of {name} = {natural:.4g} reaches from {low:.3g} to {high:.3g}"
         elif not WEAK_RATIO * error < abs(value):

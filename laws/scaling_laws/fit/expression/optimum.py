@@ -125,7 +125,9 @@ def _settled_on_a_part(model: ExpressionModel, starts: FloatArray, weights: Floa
     if len(model.response) <= MANY_POINTS or len(starts) <= BEST_ENDS:
         return starts
     optima = minimise(model.thinned(rows).problem, starts, weights=weights[rows], steps=SEARCH_STEPS)
-    return optima.parameters[np.argsort(optima.objective, kind="stable")[:BEST_ENDS]]
+    ends = optima.parameters[np.argsort(optima.objective, kind="stable")]
+    ends = ends[np.isfinite(model.problem.forward(ends, weights).objective)]
+    return ends[:BEST_ENDS] if len(ends) else starts[:BEST_ENDS]
 
 
 def _amplitudes(model: ExpressionModel, p: FloatArray, weights: FloatArray) -> NDArray[np.int64]:
