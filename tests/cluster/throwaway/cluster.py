@@ -85,7 +85,8 @@ class Cluster:
         keeper = self.keeper
         if lives(keeper):
             os.kill(int(keeper.partition("-")[0]), signal.SIGTERM)
-            wait_until(lambda: not lives(keeper), "the cluster's keeper to end", timeout_s=90)
+            # It removes what images were unpacked to: gigabytes, in a hundred thousand files.
+            wait_until(lambda: not lives(keeper), "the cluster's keeper to end", timeout_s=600)
         cgroups.sweep()
         self.state.remove()
 
