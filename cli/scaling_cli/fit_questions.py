@@ -5,7 +5,8 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from scaling_cli.errors import CommandError
-from scaling_cli.models import parse_change, parse_model
+from scaling_cli.models import in_numbers, parse_change, parse_model
+from scaling_laws.forms import FORMS, LinearForm
 
 if TYPE_CHECKING:
     from scaling_api.v1alpha1.status import Answer
@@ -37,13 +38,18 @@ def with_questions(report: "FitReport", request: "FitRequest", reach: "Reach | N
         report,
         compared=_compared(report, request) if request.compare else (),
         predictions=tuple(
-            predicted(report.law, parse_model(text, "--predict"), level=request.level, reach=reach)
-            for text in request.predict
+            predicted(report.law, _asked(report, text), level=request.level, reach=reach) for text in request.predict
         ),
         attributions=attributions,
         next_trials=further,
         told=tuple(_told(report, request, attributions, further)),
     )
+
+
+def _asked(report: "FitReport", text: str) -> "dict[str, float | str]":
+    """Return the model that is asked about; to a linear law a text is a level of its column."""
+    model = parse_model(text, "--predict")
+    return model if isinstance(FORMS.get(report.law.form), LinearForm) else in_numbers(model)
 
 
 def _attributed(report: "FitReport", text: str, level: float) -> "Attribution":

@@ -1,6 +1,8 @@
-"""Models as the command line writes them: `N=1e9,D=2e10,treatment=clean`."""
+"""Models as the command line writes them: `N=1e9,D=20B,treatment=clean`."""
 
 from scaling_cli.errors import CommandError
+from scaling_cli.tables.cells import as_count
+from scaling_cli.tables.quantities import as_quantity
 from scaling_cli.tables.where import as_number
 
 
@@ -16,6 +18,8 @@ def parse_model(text: str, option: str) -> dict[str, float | str]:
         if not (name and equals and value) or name in model:
             raise CommandError(f"{option}: cannot read {part.strip()!r}; write a model as N=1e9,D=2e10.")
         number = as_number(value)
+        if number is None and name in {"N", "D", "C"}:
+            number = as_count(value)
         if name in {"N", "D", "C", "loss"} and not (number is not None and 0 < number < float("inf")):
             raise CommandError(f"{option}: {name} must be a positive number, not {value}.")
         model[name] = value if number is None else number
@@ -34,6 +38,12 @@ def parse_change(text: str) -> tuple[dict[str, float | str], dict[str, float | s
     if not arrow:
         raise CommandError("--attribute: write two models, such as 'N=1e8,D=2e9 -> N=1e9,D=2e10'.")
     return parse_model(start, "--attribute"), parse_model(end, "--attribute")
+
+
+def in_numbers(model: dict[str, float | str]) -> dict[str, float | str]:
+    """Return a model with its bits and shares as numbers, written as tables may have them: int4, 50%."""
+    read = {name: as_quantity(name, value) for name, value in model.items() if isinstance(value, str)}
+    return {**model, **{name: number for name, number in read.items() if number is not None}}
 
 
 def parse_factors(text: str) -> dict[str, tuple[str, ...]]:

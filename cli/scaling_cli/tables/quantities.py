@@ -49,6 +49,11 @@ _READERS: Mapping[str, Callable[[str], float | None]] = {"P": as_bits, "S": as_s
 SHARES = frozenset(("S", "accuracy"))
 
 
+def as_quantity(feature: str, text: str) -> float | None:
+    """Return the number that a text says of a feature such as P or S; None where it says none."""
+    return _READERS[feature](text) if feature in _READERS else None
+
+
 def read_quantity(feature: str, cells: Sequence[object], column: str) -> tuple[FloatArray, str] | None:
     """Return the numbers of a column of bits or shares, and a sentence where they are not what is written there.
 

@@ -94,3 +94,30 @@ def test_without_bits_and_sparsity_the_columns_are_asked_for(scaling, write):
     assert result.exit_code == 4
     assert "no column P (bits of the weights) and no column S" in result.stderr
     assert "are dense" not in result.stderr
+
+
+def test_a_penalty_is_predicted_from_what_a_user_knows(scaling, write):
+    path = write(bits=[*BITS])
+    found = fitted(scaling, path, "Compression", "--predict", "N=2B,D=30B,P=int4", "--predict", "N=2e9,D=3e10,P=4")
+    text, number = (entry["value"] for entry in found["predictions"])
+    assert text == number == pytest.approx(0.06 * 3**0.3, rel=0.2)
+    assert set(found["coefficients"]) <= {"k_q", "gamma", "g", "h"}
+
+
+def test_a_model_that_is_only_pruned_pays_nothing_for_bits(scaling, write):
+    rows = write(bits=[16, 16, 16, 4], sparsity=[0, 0.5, 0.75, 0])
+    table = rows.read_text().splitlines()
+    more = [line.rsplit(",", 2)[0] + ",3,0" for line in table[4::4]]
+    rows.write_text("\n".join([*table, *more]) + "\n")
+    found = fitted(
+        scaling, rows, "Compression", "--predict", "N=2B,D=8B,P=16,S=2:4", "--predict", "N=2B,D=8B,P=8,S=50%"
+    )
+    pruned, both = (entry["value"] for entry in found["predictions"])
+    assert pruned == pytest.approx(0.02 * 0.8**0.3, rel=0.3)
+    assert both > pruned
+
+
+def test_counts_of_a_model_may_have_suffixes(scaling, write):
+    asked = ("--predict", "N=7B,D=1.5 T", "--predict", "N=7e9,D=1.5e12")
+    found = fitted(scaling, write(seed=[0, 1, 2, 3]), "Chinchilla", *asked)
+    assert found["predictions"][0] == found["predictions"][1]

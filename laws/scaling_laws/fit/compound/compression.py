@@ -23,6 +23,8 @@ from scaling_laws.points import FloatArray, Points, select
 
 DENSE_BITS = 16.0
 """Weights of this many bits and more count as not quantized."""
+IS_QUANTIZED = f"min(1, max(0, {DENSE_BITS:g} - P))*"
+"""One for models of 15 bits and less, nothing for those of 16, which only pruning has compressed."""
 LARGEST_TOKENS = float(np.sqrt(2.0))
 """Points within this factor of the largest D are held out."""
 NO_COLUMN = (
@@ -81,12 +83,7 @@ def _table(points: Points) -> _Table:
     compressed = select(points, ~is_dense)
     penalty = compressed.loss - _controls(points, is_dense, dense)
     P, S = bits[~is_dense], sparsity[~is_dense]
-    D0, N0 = (float(np.exp(np.log(x).mean())) for x in (compressed.D, compressed.N))
-    columns = {
-        "penalty": penalty, "P": P, "S": S, "x_D": compressed.D / D0, "x_N": compressed.N / N0,
-        "x_R": compressed.D / compressed.N / (D0 / N0), "is_hybrid": ((DENSE_BITS > P) & (S > 0)).astype(np.float64),
-        "is_quantized": (DENSE_BITS > P).astype(np.float64),
-    }  # fmt: skip
+    columns = {"penalty": penalty, "P": P, "S": S, "is_hybrid": ((DENSE_BITS > P) & (S > 0)).astype(np.float64)}
     has_bits, has_sparsity = len(np.unique(P[DENSE_BITS > P])) > 1, len(np.unique(S[S > 0])) > 1
     if not (has_bits or has_sparsity):
         text = "The compressed models have one number of bits and one sparsity; a law over them needs two of either."
@@ -151,8 +148,8 @@ def _form(table: _Table, kind: str, *, with_hybrids: bool) -> ExpressionForm:
     parts: list[str] = []
     declared: list[Coefficient] = []
     if table.has_bits:
-        only = "" if np.ptp(np.asarray(table.points.features["is_quantized"])) == 0 else "is_quantized*"
-        parts.append(f"{only}k_q*exp(-P/gamma)")
+        are_all = bool((np.asarray(table.points.features["P"]) < DENSE_BITS).all())
+        parts.append(f"{'' if are_all else IS_QUANTIZED}k_q*exp(-P/gamma)")
         declared += OF_BITS
     if table.has_sparsity:
         parts.append("k_s*(1/(1 - S)^b - 1)" if is_additive else "k_s*(-log(1 - S))^b")
@@ -163,17 +160,22 @@ def _form(table: _Table, kind: str, *, with_hybrids: bool) -> ExpressionForm:
         declared.append(OF_HYBRIDS)
     has_tokens, has_sizes = (np.ptp(np.log(x)) > 0.01 for x in (table.points.D, table.points.N))
     if is_additive:
-        lost += "*x_D^g" if has_tokens else ""
-        lost += "*x_N^-h" if has_sizes else ""
+        lost += f"*(D/{_centre(table.points.D)})^g" if has_tokens else ""
+        lost += f"*(N/{_centre(table.points.N)})^-h" if has_sizes else ""
         declared += [*([OF_TOKENS] if has_tokens else []), *([OF_SIZE] if has_sizes else [])]
         return ExpressionForm("Compression", f"penalty = {lost}", declared=tuple(declared))
     if np.ptp(np.log(table.points.D / table.points.N)) > 0.01:
-        lost += "*x_R^g"
+        lost += f"*(D/N/{_centre(table.points.D / table.points.N)})^g"
         declared.append(OF_TOKENS)
     assert table.dense is not None
     fixed = {"A": table.dense["A"], "alpha": table.dense["alpha"]}
     formula = f"penalty = A/N^alpha*(exp(alpha*{lost}) - 1)"
     return ExpressionForm("Compression", formula, declared=tuple(declared), fixed=fixed)
+
+
+def _centre(x: FloatArray) -> str:
+    """Return the geometric mean as a formula writes it, so that the amplitude is the penalty amid the points."""
+    return f"{np.exp(np.log(x).mean()):.4g}".replace("e+0", "e").replace("e+", "e")
 
 
 def _errors(
