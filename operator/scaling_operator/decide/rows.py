@@ -91,7 +91,8 @@ def _take(row: Row, folded: _Folded, planned: Mapping[str, TrialSpec] | None) ->
     known = folded.records.get(trial)
     spec = known.spec if known else _planned(row.record.spec, folded, planned)
     if spec is None:
-        folded.refused.append(f"row {row.number} is of the trial {trial}, which is none of this experiment")
+        if status.state.is_finished:  # one that was begun under an earlier plan, and interrupted, is no news
+            folded.refused.append(f"row {row.number} is of the trial {trial}, which is not in the plan")
     elif status.state in _WITH_RESULT and spec.kind is not TrialKind.TRUNK and status.metrics.loss is None:
         folded.refused.append(f"row {row.number} has the trial {trial} {status.state} without a loss")
     elif known is None or _is_news(status.state, status.attempts, known):

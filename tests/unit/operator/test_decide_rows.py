@@ -92,6 +92,15 @@ def test_a_lie_is_refused_and_told_once_and_the_rest_is_recorded(lie: Any) -> No
     assert is_idle(lied.passed().settled().decide())
 
 
+@pytest.mark.parametrize("state", [TrialState.RUNNING, TrialState.INTERRUPTED, TrialState.PENDING])
+def test_a_trial_that_was_begun_under_an_earlier_plan_is_no_lie(state: TrialState) -> None:
+    begun = running()
+    dropped = foreign(begun).spec
+    decision = told(begun, row(1, record(dropped, state))).decide()
+    assert not decision.trials
+    assert not decision.events
+
+
 def test_a_record_has_the_plans_spec_whatever_the_driver_says_of_it() -> None:
     begun = running()
     trial = points(begun)[0]
