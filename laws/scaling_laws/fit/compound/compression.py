@@ -148,7 +148,7 @@ def _form(table: _Table, kind: str, *, with_hybrids: bool) -> ExpressionForm:
     parts: list[str] = []
     declared: list[Coefficient] = []
     if table.has_bits:
-        are_all = bool((np.asarray(table.points.features["P"]) < DENSE_BITS).all())
+        are_all = bool((numeric_column(table.points, "P") < DENSE_BITS).all())
         parts.append(f"{'' if are_all else IS_QUANTIZED}k_q*exp(-P/gamma)")
         declared += OF_BITS
     if table.has_sparsity:
