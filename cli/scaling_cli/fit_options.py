@@ -5,7 +5,10 @@ from typing import Annotated, Literal, TypeAlias
 import typer
 
 LossName = Literal["log-huber", "huber", "log-mse", "mse", "log-t", "t", "log-huber-density", "huber-density"]
-_METHODS = "wild|cv3|pairs|cluster-pairs|bca|hessian|sandwich|profile|hc3|least-squares"
+METHOD_NAMES = (
+    "wild", "cv3", "pairs", "cluster-pairs", "bca", "hessian", "sandwich", "profile", "hc3", "least-squares",
+)  # fmt: skip
+"""Of methods of intervals."""
 Parameters = Literal["matmul", "blocks", "total"]
 
 TableArgument: TypeAlias = Annotated[
@@ -40,7 +43,8 @@ TrainingFlopsOption: TypeAlias = Annotated[
     list[float] | None, typer.Option(metavar="C", help="Ask for the compute-optimal N and D; may be repeated.")
 ]
 IntervalsOption: TypeAlias = Annotated[
-    str | None, typer.Option(metavar=_METHODS, help="How intervals are made; by default what suits the table.")
+    str | None,
+    typer.Option(metavar="|".join(METHOD_NAMES), help="How intervals are made; by default what suits the table."),
 ]
 FactorsOption: TypeAlias = Annotated[
     str, typer.Option(metavar="compute=X,...;data=...", help="Linear: columns of factors whose names do not tell.")

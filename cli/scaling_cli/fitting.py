@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from scaling_cli.errors import CommandError
+from scaling_cli.fit_options import METHOD_NAMES
 from scaling_cli.fit_questions import asks_more, questions_as_json, with_questions
 from scaling_cli.fit_request import FitRequest
 from scaling_cli.models import parse_factors
@@ -28,18 +29,24 @@ if TYPE_CHECKING:
     from scaling_laws.answers.next_trials import NextTrials
     from scaling_laws.answers.prediction import Prediction
 
-METHODS = {
-    "wild": IntervalMethod.WILD_CLUSTER_T,
-    "cv3": IntervalMethod.CV3,
-    "pairs": IntervalMethod.PAIRS,
-    "cluster-pairs": IntervalMethod.CLUSTER_PAIRS,
-    "bca": IntervalMethod.BCA,
-    "hessian": IntervalMethod.HESSIAN,
-    "sandwich": IntervalMethod.SANDWICH,
-    "profile": IntervalMethod.PROFILE,
-    "hc3": IntervalMethod.HC3,
-    "least-squares": IntervalMethod.LEAST_SQUARES,
-}
+METHODS = dict(
+    zip(
+        METHOD_NAMES,
+        (
+            IntervalMethod.WILD_CLUSTER_T,
+            IntervalMethod.CV3,
+            IntervalMethod.PAIRS,
+            IntervalMethod.CLUSTER_PAIRS,
+            IntervalMethod.BCA,
+            IntervalMethod.HESSIAN,
+            IntervalMethod.SANDWICH,
+            IntervalMethod.PROFILE,
+            IntervalMethod.HC3,
+            IntervalMethod.LEAST_SQUARES,
+        ),
+        strict=True,
+    )
+)
 """Methods of intervals by the names that the command gives them."""
 FEWEST_DRAWS = 20
 """Below this percentiles are the extremes of a handful."""

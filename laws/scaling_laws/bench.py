@@ -20,7 +20,7 @@ from scaling_laws.forms import FORMS, Form, LogSumExpForm, advice_on, form_named
 from scaling_laws.law import Finding, FindingCode, Law, LawRefusedError
 from scaling_laws.penalties import PipelineLaw, fit_pipelines, hybrid_findings
 from scaling_laws.points import FloatArray, Points, flops_column
-from scaling_laws.records import count_parameters, pipeline_points, points_from_records
+from scaling_laws.records import count_parameters, pipeline_points, points_from_records, table_from_records
 
 JOINT = "Joint"
 """The dense law and the pipelines' penalties, in two stages."""
@@ -69,6 +69,8 @@ class Bench:
     seed: int
     dense_laws: dict[tuple[object, ...], FittedLaw] = field(default_factory=dict)
     """Chinchilla and the first stage of Joint are one fit."""
+    tables: dict[tuple[str, ParameterConvention], Points] = field(default_factory=dict)
+    """Each is made once, however many questions there are."""
 
     @property
     def treatment(self) -> str:
@@ -77,7 +79,18 @@ class Bench:
 
     def dense(self, convention: ParameterConvention) -> Points:
         """Return the points of the dense law."""
-        return points_from_records(self.records, convention=convention, treatment=self.treatment)
+        key = ("dense", convention)
+        if key not in self.tables:
+            made = points_from_records(self.records, convention=convention, treatment=self.treatment)
+            self.tables[key] = made
+        return self.tables[key]
+
+    def all_models(self, convention: ParameterConvention) -> Points:
+        """Return every measured model, dense and compressed, of all treatments."""
+        key = ("all", convention)
+        if key not in self.tables:
+            self.tables[key] = table_from_records(self.records, convention=convention)
+        return self.tables[key]
 
     def compressible(self, convention: ParameterConvention) -> Callable[[FloatArray], FloatArray]:
         """Return the function from N to the parameters that compression acts on, interpolated between sizes."""

@@ -17,7 +17,6 @@ from scaling_laws.answers.values import FINDINGS_OF_AN_ANSWER
 from scaling_laws.bench import DENSE_FORM, JOINT, Bench, FittedLaw
 from scaling_laws.design.trajectory import DENSE
 from scaling_laws.law import FindingCode
-from scaling_laws.records import table_from_records
 
 
 def answers_of(bench: Bench, laws: Sequence[FittedLaw]) -> tuple[Answer, ...]:
@@ -27,7 +26,7 @@ def answers_of(bench: Bench, laws: Sequence[FittedLaw]) -> tuple[Answer, ...]:
     ask = bench.spec.ask
     budgets = [_optimal(bench, entry, flops) for flops in ask.training_flops for entry in able]
     served = [_served(bench, entry, limit) for limit in _limits(ask) for entry in joint or able]
-    changes = [answer for at, change in enumerate(ask.attribute, 1) for answer in _attributed(bench, laws, change, at)]
+    changes = _attributions(bench, laws)
     further = [_next(bench, entry, flops) for flops in ask.next_trials for entry in able]
     return (*budgets, *served, *changes, *further)
 
@@ -81,12 +80,22 @@ def _dense_only(bench: Bench, request: LawRequest) -> tuple[FindingStatus, ...]:
     return (FindingStatus(code=FindingCode.DENSE_ONLY.value, message=text),)
 
 
-def _attributed(bench: Bench, laws: Sequence[FittedLaw], change: Change, at: int) -> Iterator[Answer]:
-    """Yield what is due to what by every law of the loss that depends on all that the two models differ in."""
+def _attributions(bench: Bench, laws: Sequence[FittedLaw]) -> Iterator[Answer]:
+    """Yield what is due to what by every law of the loss that depends on all that two models differ in."""
+    if not bench.spec.ask.attribute:
+        return
+    known = [(entry, _parts(bench, entry)) for entry in laws if entry.law is not None and predicts_loss(entry.law)]
+    for at, change in enumerate(bench.spec.ask.attribute, 1):
+        yield from _attributed(bench, laws, known, change, at)
+
+
+def _attributed(
+    bench: Bench, laws: Sequence[FittedLaw], known: Sequence[tuple[FittedLaw, Parts]], change: Change, at: int
+) -> Iterator[Answer]:
     start, end = _model(bench, change.start), _model(bench, change.end)
     players = {name for name in start if start[name] != end[name]}
-    able = [entry for entry in laws if entry.law is not None and players <= _dependencies(bench, entry)]
-    yield from (_attribution(bench, entry, (start, end), at) for entry in able)
+    able = [(entry, parts) for entry, parts in known if players <= _dependencies(entry, parts)]
+    yield from (_attribution(bench, entry, parts, (start, end), at) for entry, parts in able)
     if not able and laws:
         yield _cannot_attribute(laws, sorted(players), at)
 
@@ -99,9 +108,9 @@ def _model(bench: Bench, asked: AskedModel) -> dict[str, float | str]:
     return {"N": float(asked.parameters), "D": float(asked.tokens), **levels}
 
 
-def _dependencies(bench: Bench, entry: FittedLaw) -> frozenset[str]:
+def _dependencies(entry: FittedLaw, parts: Parts) -> frozenset[str]:
     assert entry.law is not None
-    return dependencies(entry.law, _parts(bench, entry)) if predicts_loss(entry.law) else frozenset()
+    return dependencies(entry.law, parts)
 
 
 def _parts(bench: Bench, entry: FittedLaw) -> Parts:
@@ -114,14 +123,13 @@ def _parts(bench: Bench, entry: FittedLaw) -> Parts:
     )
 
 
-def _attribution(bench: Bench, entry: FittedLaw, models: tuple[Model, Model], at: int) -> Answer:
+def _attribution(bench: Bench, entry: FittedLaw, parts: Parts, models: tuple[Model, Model], at: int) -> Answer:
     assert entry.law is not None
-    known = _dependencies(bench, entry)
+    known = _dependencies(entry, parts)
     start, end = ({name: x for name, x in model.items() if name in known} for model in models)
-    points = table_from_records(bench.records, convention=entry.request.parameters)
+    points = bench.all_models(entry.request.parameters)
     try:
-        value = expected(entry.law, _parts(bench, entry))
-        found = attribute(value, start, end, points=points, level=entry.law.level)
+        found = attribute(expected(entry.law, parts), start, end, points=points, level=entry.law.level)
     except ValueError as reason:
         return refused_answer(entry.request.name, ATTRIBUTE, at, str(reason))
     return attribution_answer(found, entry.request.name, at, start=start, end=end)
