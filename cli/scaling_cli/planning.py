@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scaling_api.problems import InvalidExperimentError
 from scaling_api.v1alpha1 import ExperimentSpec, ScalingExperiment
+from scaling_api.v1alpha1.execution import Budget
 from scaling_api.v1alpha1.status import PlanStatus
 from scaling_api.v1alpha1.trial import TrialSpec
 from scaling_cli.errors import CommandError
@@ -112,6 +113,9 @@ def notes_on(local: LocalPlan) -> tuple[str, ...]:
 
 
 def _beyond_budget(local: LocalPlan) -> Iterator[str]:
+    budget = local.experiment.spec.budget
+    if budget == Budget():
+        return
     from scaling_operator.budget import below_plan
 
     took = local.estimate
@@ -122,7 +126,7 @@ def _beyond_budget(local: LocalPlan) -> Iterator[str]:
         accelerator_hours=took.accelerator_hours,
         cost=took.cost,
     )
-    if (sentence := below_plan(local.experiment.spec.budget, plan)) is not None:
+    if (sentence := below_plan(budget, plan)) is not None:
         yield sentence
 
 

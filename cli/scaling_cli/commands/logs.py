@@ -68,7 +68,11 @@ def _of_folder(folder: Path, trial: str, *, follow: bool, tail: int | None) -> I
     from scaling_cli.run_log import printed_by, told_of
 
     lines = (line.text for line in told_of(folder, follow=follow) if line.trial.startswith(trial))
-    yield from lines if tail is None or follow else deque(lines, maxlen=tail)
+    last = None
+    for last in lines if tail is None or follow else deque(lines, maxlen=tail):
+        yield last
+    if last is None:
+        sys.stderr.write(f"{folder} tells of no attempt{f' at a trial {trial}' if trial else ''}.\n")
     if printed := printed_by(folder, trial):
         sys.stderr.write(f"What trials printed is in {', '.join(map(str, printed))}.\n")
 

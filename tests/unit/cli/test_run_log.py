@@ -30,6 +30,9 @@ def test_a_folder_tells_of_its_attempts(scaling: Scaling, folder: Path) -> None:
     assert len(failed) == 16
     assert ": Succeeded, loss " in "".join(lines)
     assert scaling("logs", folder, "--tail", 2).stdout.splitlines() == lines[-2:]
+    assert (
+        scaling("logs", folder, "--trial", "ffffffff").stderr == f"{folder} tells of no attempt at a trial ffffffff.\n"
+    )
     trial = failed[0].split()[2].removesuffix(":")
     assert len(scaling("logs", folder, "--trial", trial[:8]).stdout.splitlines()) == 2
 
