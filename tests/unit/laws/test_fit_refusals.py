@@ -82,10 +82,12 @@ def test_one_level_on_an_axis_is_refused(axis: str) -> None:
     assert e.value.finding.code == FindingCode.TOO_FEW_LEVELS
 
 
-def test_an_unknown_form_lists_those_that_exist() -> None:
+def test_an_unknown_form_is_answered_with_a_near_one_or_all_that_exist() -> None:
     assert {"Chinchilla", "Linear"} <= set(form_names())
-    with pytest.raises(ValueError, match=r"no form named 'Kaplann'; the forms are Chinchilla, .*Linear"):
-        fit_law(table(), "Kaplann")
+    with pytest.raises(ValueError, match=r"no form named 'kaplann'; did you mean KaplanN\?"):
+        fit_law(table(), "kaplann")
+    with pytest.raises(ValueError, match=r"no form named 'Quux'; the forms are Chinchilla, .*Linear"):
+        fit_law(table(), "Quux")
 
 
 def test_features_are_for_linear_laws() -> None:
