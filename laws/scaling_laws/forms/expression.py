@@ -25,7 +25,7 @@ class Coefficient:
     start: tuple[float, float] | None = None
     """Range in which starts are drawn; None: over decades around what its units suggest."""
     per: str = ""
-    """Variable in whose typical size `start` is counted; empty: none."""
+    """Variable, or 1/variable, in whose typical size `start` is counted; empty: none."""
     term: tuple[str, str] | None = None
     """Variable and exponent, where it stands before variable^-exponent: `start` is then that term's share of a typical
     response at the variable's typical size, so that starts follow the units of both."""

@@ -26,7 +26,7 @@ ACCURACY_OF_LOSS = ExpressionForm(
     declared=(
         Coefficient("floor", lower=0.0, upper=1.0),
         Coefficient("ceiling", lower=0.0, upper=1.0),
-        Coefficient("slope", is_positive=True, lower=1e-3, upper=1e3, start=(0.3, 30.0)),
+        Coefficient("slope", is_positive=True, lower=1e-12, upper=1e12, start=(1.0, 100.0), per="1/loss"),
         Coefficient("middle", start=(0.5, 1.5), per="loss"),
     ),
     default_loss="mse",

@@ -213,7 +213,8 @@ def _declared(
     for name in names:
         own = known.get(name, Coefficient(name))
         if own.per and own.start is not None:
-            size = float(np.exp(magnitude(columns[own.per])))
+            size = float(np.exp(magnitude(columns[own.per.removeprefix("1/")])))
+            size = 1 / size if own.per.startswith("1/") else size
             own = replace(own, start=(own.start[0] * size, own.start[1] * size), per="")
         out.append(own)
     return tuple(out)
