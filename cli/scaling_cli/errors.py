@@ -13,7 +13,7 @@ class ExitCode(IntEnum):
     TRIALS_FAILED = 3
     """Some trials of the sweep have no result."""
     LAW_REFUSED = 4
-    """The data cannot carry a law that was asked for."""
+    """The data cannot carry a law that was asked for, or the law gives no answer to a question."""
     UNREACHABLE = 5
     """The cluster could not be asked, for now; the same command may work later."""
     TIMED_OUT = 124

@@ -19,7 +19,6 @@ from scaling_laws.fit.fit_law import default_objective, fit_law
 from scaling_laws.fit.options import IntervalOptions, Loss, Objective
 from scaling_laws.forms import form_named
 from scaling_laws.law import Certificate, Finding, IntervalMethod, Law, LawRefusedError
-from scaling_laws.points import Points
 
 if TYPE_CHECKING:
     from scaling_api.v1alpha1.status import Answer
@@ -100,7 +99,7 @@ def fit_table(request: FitRequest) -> FitReport:
             fixed=_fixed(request.fix),
             factors=parse_factors(request.factors),
         )
-        reach = _reach(law, table.points, request, objective)
+        reach = _reach(law, table, request, objective)
         report = FitReport(law, table, _answers(law, request, reach))
         return with_questions(report, request, reach) if asks_more(request) else report
     except LawRefusedError:
@@ -166,23 +165,24 @@ def _answers(law: Law, request: FitRequest, reach: "Reach | None") -> "tuple[Ans
     return tuple(compute_optimal(law, flops, level=request.level, reach=reach) for flops in request.training_flops)
 
 
-def _reach(law: Law, points: Points, request: FitRequest, objective: Objective) -> "Reach | None":
+def _reach(law: Law, table: TablePoints, request: FitRequest, objective: Objective) -> "Reach | None":
     """Return how far back-tests of the law bridge, where that is asked about; their own intervals are not needed."""
     if not (request.training_flops or request.predict):
         return None
     from scaling_laws.answers import backtests, reach_of
-    from scaling_laws.answers.surface import has_surface
+    from scaling_laws.answers.along_compute import is_testable
 
-    if not has_surface(law):
-        return None
+    if not is_testable(law, table.points):
+        return reach_of(table.points, ())
     refit = partial(
         fit_law,
         form=request.form,
         objective=objective,
+        features=table.features,
         fixed=_fixed(request.fix),
         intervals=IntervalOptions(draws=0, level=request.level),
     )
-    return reach_of(points, backtests(points, refit, level=request.level))
+    return reach_of(table.points, backtests(table.points, refit, level=request.level))
 
 
 def report_as_json(report: FitReport) -> dict[str, Any]:

@@ -86,7 +86,9 @@ def _run(request: "FitRequest", *, as_json: bool) -> None:
         ) from None
     if as_json:
         sys.stdout.write(json_text(report_as_json(report)) + "\n")
-        return
-    console = output()
-    for block in report_blocks(report):
-        console.print(block)
+    else:
+        console = output()
+        for block in report_blocks(report):
+            console.print(block)
+    if any(answer.refused for answer in report.answers):
+        raise typer.Exit(ExitCode.LAW_REFUSED)

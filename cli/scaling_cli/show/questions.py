@@ -38,7 +38,8 @@ def _predictions(predictions: "tuple[Prediction, ...]") -> "Iterator[RenderableT
     table = new_table("model", "value", "interval of the mean", "one run", left=("model",))
     for found in predictions:
         shown = count if found.quantity in {"N", "D"} else None
-        value = significant(found.value, 5) if shown is None else f"{found.quantity} {shown(found.value)}"
+        number = significant(found.value, 5) if shown is None else shown(found.value)
+        value = number if found.quantity == "loss" else f"{found.quantity} {number}"
         mean, run = _pair(found.lower, found.upper, shown), _pair(found.run_lower, found.run_upper)
         table.add_row(_model(found.model), value, mean, run)
     yield table

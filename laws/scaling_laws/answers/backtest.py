@@ -5,8 +5,8 @@ law stand a power law without a floor, L = k N^-a D^-b, and the last value: the 
 A law earns an extrapolation by as much compute as a back-test has bridged, if it beat both.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from scaling_laws.answers.surface import has_surface, surface_draws, surface_of
 from scaling_laws.answers.values import percentiles
 from scaling_laws.fit.predict import predict, predict_draws
 from scaling_laws.fit.quantiles import t_quantile
-from scaling_laws.law import Finding, FindingCode, Law, LawRefusedError
+from scaling_laws.law import Finding, FindingCode, Law
 from scaling_laws.points import FloatArray, Points, flops_column, select
 
 COMPUTE_FACTORS = (4.0, 10.0)
@@ -81,18 +81,27 @@ class Reach:
     """The passed back-test that reached furthest."""
     worst: Backtest | None
     """The failed back-test with the largest error, where none was passed."""
+    others: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Smallest and largest value of what else the points have, by name."""
 
     @property
     def factor(self) -> float:
         """Compute beyond the points, as a factor, that a back-test has bridged; 1 where none was passed."""
         return max(1.0, self.best.compute_factor) if self.best else 1.0
 
-    def findings(self, training_flops: float, N: float, D: float) -> tuple[Finding, ...]:
-        """Return ExtrapolationUntested where an answer lies further from the points than a back-test reached."""
+    def findings(
+        self, training_flops: float | None, N: float | None, D: float | None, **others: float
+    ) -> tuple[Finding, ...]:
+        """Return ExtrapolationUntested where an answer lies further from the points than a back-test reached.
+
+        What a law does not depend on is None; back-tests hold out by compute and size, so that no other quantity has a
+        factor by which an answer may lie beyond the points.
+        """
         beyond = [
             _beyond("C", training_flops, 0.0, self.largest_flops, self.factor),
             _beyond("N", N, *self.sizes, self.factor),
             _beyond("D", D, *self.tokens, self.factor),
+            *(_beyond(name, x, *self.others[name], 1.0) for name, x in others.items() if name in self.others),
         ]
         places = [text for text in beyond if text]
         if not places:
@@ -129,7 +138,7 @@ def backtest(
         return None
     try:
         law = fit(seen)
-    except LawRefusedError:
+    except ValueError:  # refused, or a form of one's own that a part of the points leaves without a value
         return None
     predicted = _predicted(law, unseen)
     errors = np.abs(predicted / unseen.loss - 1.0)
@@ -167,6 +176,7 @@ def reach_of(points: Points, results: Iterable[Backtest]) -> Reach:
         tokens=(float(points.D.min()), float(points.D.max())),
         best=max(passed, key=lambda r: r.compute_factor, default=None),
         worst=None if passed else max(failed, key=lambda r: r.law_error, default=None),
+        others={name: (float(x.min()), float(x.max())) for name, x in _numbers(points).items() if len(x)},
     )
 
 
@@ -256,7 +266,9 @@ def _shared(seen: Points, unseen: Points) -> int:
     return len(np.intersect1d(seen.clusters, unseen.clusters))
 
 
-def _beyond(name: str, value: float, smallest: float, largest: float, factor: float) -> str | None:
+def _beyond(name: str, value: float | None, smallest: float, largest: float, factor: float) -> str | None:
+    if value is None:
+        return None
     if value > largest * factor * ROUNDING:
         return f"{name} = {value:.4g} lies {value / largest:.3g} times beyond the largest {name} of the points"
     if 0 < value < smallest / (factor * ROUNDING):

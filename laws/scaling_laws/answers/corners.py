@@ -63,9 +63,14 @@ def dependencies(law: Law, parts: Parts = ALONE) -> frozenset[str]:
 
 def predicts_loss(law: Law) -> bool:
     """Whether what a law expects of a model is its loss."""
+    return response(law) == "loss"
+
+
+def response(law: Law) -> str:
+    """Return the name of what a law predicts, such as loss, penalty or throughput; approaches 1 and 2: N and D."""
     if isinstance(FORMS.get(law.form), LinearForm) or has_surface(law):
-        return True
-    return not is_frontier(law) and parse_equation(law.formula).response == "loss"
+        return "loss"
+    return "N and D" if is_frontier(law) else parse_equation(law.formula).response
 
 
 def _bases(name: str) -> set[str]:

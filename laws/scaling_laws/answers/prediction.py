@@ -10,9 +10,9 @@ import numpy as np
 
 from scaling_laws.answers.attribution import Model
 from scaling_laws.answers.backtest import Reach
-from scaling_laws.answers.corners import expected
+from scaling_laws.answers.corners import expected, response
 from scaling_laws.answers.predict import needed_parameters, needed_tokens
-from scaling_laws.answers.values import finite, percentiles
+from scaling_laws.answers.values import caveats, finite, percentiles
 from scaling_laws.fit.quantiles import t_quantile
 from scaling_laws.law import Finding, Law
 
@@ -23,7 +23,7 @@ class Prediction:
 
     model: Model
     quantity: str
-    """What is predicted: the response, or the N or D that a loss takes."""
+    """What is predicted: the response, such as loss or penalty, or the N or D that a loss takes."""
     value: float
     lower: float | None
     """Confidence limits of the mean."""
@@ -32,7 +32,7 @@ class Prediction:
     """Prediction limits of one run."""
     run_upper: float | None
     findings: tuple[Finding, ...] = ()
-    """Where the model lies beyond what back-tests have bridged."""
+    """That the law is not certified, and where the model lies beyond what back-tests have bridged."""
 
 
 def predicted(law: Law, model: Model, *, level: float = 0.95, reach: Reach | None = None) -> Prediction:
@@ -50,15 +50,18 @@ def predicted(law: Law, model: Model, *, level: float = 0.95, reach: Reach | Non
         ValueError: the law depends on something that the model does not name, or never reaches the loss.
     """
     found = _needed(law, model, level) if "loss" in model else _expected(law, model, level)
-    return found if reach is None else replace(found, findings=_beyond(found, reach))
+    return replace(found, findings=(*caveats(law), *_beyond(found, reach)))
 
 
-def _beyond(found: Prediction, reach: Reach) -> tuple[Finding, ...]:
-    own = {**found.model, found.quantity: found.value}
-    if not {"N", "D"} <= set(own):
+def _beyond(found: Prediction, reach: Reach | None) -> tuple[Finding, ...]:
+    if reach is None:
         return ()
-    N, D = float(own["N"]), float(own["D"])
-    return reach.findings(6.0 * N * D, N, D)
+    model = {**found.model, found.quantity: found.value}
+    numbers = {name: float(x) for name, x in model.items() if not isinstance(x, str)}
+    N, D = numbers.get("N"), numbers.get("D")
+    C = 6.0 * N * D if N is not None and D is not None else numbers.get("C")
+    others = {name: x for name, x in numbers.items() if name not in {"N", "D", "C", "loss", found.quantity}}
+    return reach.findings(C, N, D, **others)
 
 
 def _needed(law: Law, model: Model, level: float) -> Prediction:
@@ -75,7 +78,7 @@ def _expected(law: Law, model: Model, level: float) -> Prediction:
     value, draws = expected(law)(model)
     lower, upper = (None, None) if draws is None else percentiles(draws, level=level)
     low, high = _run(law, value, lower, upper, level)
-    return Prediction(model, "response", value, finite(lower), finite(upper), finite(low), finite(high))
+    return Prediction(model, response(law), value, finite(lower), finite(upper), finite(low), finite(high))
 
 
 def _run(

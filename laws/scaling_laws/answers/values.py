@@ -6,7 +6,7 @@ from math import isfinite
 import numpy as np
 
 from scaling_api.v1alpha1.status import FindingStatus, Interval
-from scaling_laws.law import Finding
+from scaling_laws.law import Finding, FindingCode, Law
 from scaling_laws.points import FloatArray
 
 LONGEST_SENTENCE = 1024
@@ -50,6 +50,14 @@ def percentiles(draws: FloatArray, *, level: float) -> tuple[float, float]:
     ordered = np.sort(known)
     lower, upper = (ordered[round(tail * (len(known) - 1))] for tail in tails)  # infinities cannot be interpolated
     return float(lower), float(upper)
+
+
+def caveats(law: Law) -> tuple[Finding, ...]:
+    """Return what whatever is answered by a law must repeat: that its optimum is not certified."""
+    if not law.has(FindingCode.NOT_CONVERGED):
+        return ()
+    text = f"The {law.form} law that answers is not certified, see its findings: take this number as a guess."
+    return (Finding(FindingCode.NOT_CONVERGED, text),)
 
 
 def finding_statuses(findings: Iterable[Finding], *, limit: int) -> tuple[FindingStatus, ...]:

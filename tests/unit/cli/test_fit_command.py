@@ -114,5 +114,5 @@ def test_a_linear_law_has_no_compute_optimum_and_says_so(scaling: Scaling, tmp_p
     result = scaling(
         "fit", table(tmp_path), "--form", "Linear", "--bootstrap", 50, "--training-flops", "1e17", "--json"
     )
-    assert result.exit_code == 0
+    assert result.exit_code == 4
     assert json.loads(result.stdout)["answers"][0]["refused"]

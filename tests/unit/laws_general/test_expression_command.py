@@ -77,12 +77,39 @@ def test_mistakes_are_named(tmp_path: Path, form: str, message: str | None) -> N
         assert message in " ".join(result.stderr.split())
 
 
-def test_an_own_form_with_a_surface_s_names_has_no_compute_optimum(tmp_path: Path) -> None:
-    # The same five names in another formula must not be taken for the surface that frontiers are computed on.
-    form = "L = E + A/N^alpha + B/D^beta"
-    result = scaling("fit", models(tmp_path), "--form", form, "--bootstrap", 0, "--training-flops", "1e21", "--json")
-    assert result.exit_code == 0
-    assert json.loads(result.stdout)["answers"][0]["refused"]
+def test_an_own_form_is_asked_for_its_own_optimum(tmp_path: Path) -> None:
+    # The same five names in another formula must not be taken for the surface whose optimum has a closed form.
+    optimum: list[float] = []
+    for form in ("L = E + A/N^alpha + B/D^beta", "L = E + B/N^beta + A/D^alpha", "Chinchilla"):
+        question = ("--training-flops", "1e21", "--json")
+        result = scaling("fit", models(tmp_path), "--form", form, "--bootstrap", 0, *question)
+        assert result.exit_code == 0
+        optimum.append(json.loads(result.stdout)["answers"][0]["parameters"]["value"])
+    assert optimum[:2] == pytest.approx([optimum[2]] * 2, rel=1e-3)
+
+
+def test_a_question_that_a_form_does_not_answer_is_no_success(tmp_path: Path) -> None:
+    question = ("--training-flops", "1e21", "--json")
+    result = scaling("fit", models(tmp_path), "--form", "KaplanN", "--bootstrap", 0, *question)
+    assert result.exit_code == 4
+    assert "depends on N alone" in json.loads(result.stdout)["answers"][0]["refused"]
+
+
+def test_predictions_beyond_the_points_say_so_whatever_the_form(tmp_path: Path) -> None:
+    width = np.resize([64.0, 128.0, 256.0], 30)
+    table = models(tmp_path, width=width)
+    asked = ["N=1e9,D=1e11", "N=1e9,D=1e15", "N=1e9,D=1e11,width=4096"]
+    forms = ["L = E + A/N^alpha + B/D^beta", "L = E + A/N^alpha + B/D^beta + k*width"]
+    for form, models_asked, told in (
+        (forms[0], asked[:2], [None, "D = 1e+15 lies"]),
+        (forms[1], [f"{asked[0]},width=100", asked[2]], [None, "width = 4096 lies 16 times beyond"]),
+    ):
+        options = [word for text in models_asked for word in ("--predict", text)]
+        result = scaling("fit", table, "--form", form, "--bootstrap", 0, "--json", *options)
+        assert result.exit_code == 0, result.output
+        for found, text in zip(json.loads(result.stdout)["predictions"], told, strict=True):
+            messages = [finding["message"] for finding in found["findings"]]
+            assert messages == [] if text is None else text in messages[0]
 
 
 def test_a_published_form_with_a_further_column(tmp_path: Path) -> None:
