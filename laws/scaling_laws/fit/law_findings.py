@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from scaling_laws.fit.correlated_points import correlated_points
 from scaling_laws.fit.descend import Optimum
 from scaling_laws.fit.findings import shared_findings
 from scaling_laws.fit.interval_scale import constant_rows, to_interval_scale
 from scaling_laws.fit.interval_values import Intervals
 from scaling_laws.fit.model import variable
-from scaling_laws.fit.point_findings import correlated_points, outliers, overflow
+from scaling_laws.fit.point_findings import outliers, overflow
 from scaling_laws.law import Certificate, Finding, FindingCode
 from scaling_laws.points import FloatArray, Points
 
@@ -34,7 +35,7 @@ def law_findings(optimum: Optimum, points: Points, made: Intervals) -> tuple[Fin
         *_weakness(optimum, points, made),
         *shared_findings(points, residuals, groups, coefficients=fitted, method=made.method),
         *outliers(optimum),
-        *correlated_points(points, residuals),
+        *correlated_points(optimum, points, residuals),
         *overflow(optimum.model.form.coefficients, optimum.coefficients),
     )
 

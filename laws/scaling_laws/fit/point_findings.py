@@ -1,4 +1,4 @@
-"""Findings about single points: outliers that move the law, neighbours that agree, numbers that overflow."""
+"""Findings about single points: outliers that move the law, numbers that overflow."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from scaling_laws.fit.curve import FittedCurve
 from scaling_laws.fit.optimise import minimise
-from scaling_laws.fit.quantiles import normal_cdf
 from scaling_laws.law import Finding, FindingCode
-from scaling_laws.points import FloatArray, Points
+from scaling_laws.points import FloatArray
 
 FAR = 6.0
 """Robust standard deviations beyond which a residual is an outlier's."""
@@ -22,12 +21,6 @@ SINGLES = 8
 """Points whose influence is worked out one by one, those that move the law most to first order."""
 INFLUENTIAL = 1.0
 """Standard errors by which leaving points out must move a coefficient."""
-FEWEST_PAIRS = 10
-AGREEMENT_P = 1e-3
-"""Chance of so much agreement between neighbours that are independent."""
-SAME_SIZE = 1e-6
-ROUNDING = 1e-12
-"""Residuals of points without noise are rounding, whose pattern says nothing."""
 SHOWN = 5
 
 
@@ -124,38 +117,6 @@ def _outlier(optimum: FittedCurve, rows: NDArray[np.int64], moves: FloatArray, d
         "at how those models were trained; fit with and without them and report both."
     )
     return Finding(FindingCode.OUTLIERS, message)
-
-
-def correlated_points(points: Points, residuals: FloatArray) -> Iterator[Finding]:
-    """Yield a finding where neighbours in D of one size agree, in tables that name no trajectories.
-
-    Args:
-        points: of the table.
-        residuals: of the fit, (n,).
-    """
-    if points.clusters is not None and len(np.unique(points.clusters)) < len(points):
-        return
-    order = np.lexsort((points.D, np.round(np.log(points.N) / SAME_SIZE)))
-    same = (np.abs(np.diff(np.log(points.N[order]))) < SAME_SIZE) & (np.diff(points.D[order]) > 0)
-    pairs = int(same.sum())
-    if pairs < FEWEST_PAIRS or np.sqrt(np.mean(residuals**2)) < ROUNDING:
-        return
-    scores = _scores(residuals)[order]
-    agreement = float(np.mean(scores[:-1][same] * scores[1:][same]) / np.mean(scores**2))
-    if agreement <= 0 or 1 - normal_cdf(agreement * np.sqrt(pairs)) > AGREEMENT_P:
-        return
-    message = (
-        f"Residuals of neighbours in D of one size agree (correlation {agreement:.2f} over {pairs} pairs): they look "
-        "like checkpoints or branches of one training run, which share its luck, and intervals that take them as "
-        "independent are too narrow. Name the column of the run (--columns cluster=...), or keep one point a run."
-    )
-    yield Finding(FindingCode.CORRELATED_POINTS, message)
-
-
-def _scores(values: FloatArray) -> FloatArray:
-    """Return the values' ranks about their mean, so that no outlier decides."""
-    ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable").astype(np.float64)
-    return np.asarray(ranks - ranks.mean(), dtype=np.float64)
 
 
 def overflow(names: tuple[str, ...], values: FloatArray) -> Iterator[Finding]:

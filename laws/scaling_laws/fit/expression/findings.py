@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from scaling_laws.fit.correlated_points import correlated_points
 from scaling_laws.fit.expression.errors import interval_scale_errors
 from scaling_laws.fit.expression.optimum import ExpressionOptimum
 from scaling_laws.fit.findings import shared_findings
 from scaling_laws.fit.interval_values import Intervals
 from scaling_laws.fit.law_findings import WEAK_RATIO, convergence
-from scaling_laws.fit.point_findings import correlated_points, outliers, overflow
+from scaling_laws.fit.point_findings import outliers, overflow
 from scaling_laws.law import Finding, FindingCode
 from scaling_laws.points import FloatArray, Points
 
@@ -34,7 +35,7 @@ def expression_findings(optimum: ExpressionOptimum, points: Points, made: Interv
         *_weakness(optimum, made),
         *shared_findings(points, residuals, groups, coefficients=len(model.names), method=made.method),
         *outliers(optimum),
-        *(correlated_points(points, residuals) if {"N", "D"} & set(model.form.variables) else ()),
+        *(correlated_points(optimum, points, residuals) if {"N", "D"} & set(model.form.variables) else ()),
         *overflow(model.form.coefficients, optimum.coefficients),
     )
 
