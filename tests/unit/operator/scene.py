@@ -263,6 +263,34 @@ def carried_out(scene: Scene, decision: Decision) -> Scene:
     return scene.but(**fields)
 
 
+def hash_of(at: Scene) -> str:
+    """Return the hash of the plan that the driver follows."""
+    seen = at.observed.driver
+    assert isinstance(seen, DriverAnswer)
+    assert seen.state.plan_hash is not None
+    return seen.state.plan_hash
+
+
+def stopped(at: Scene) -> Scene:
+    """Return the scene after a quiet driver was collected, stopped, and its RayJob deleted."""
+    at = obeyed(at, DriverPhase.PAUSED)
+    for _ in range(20):
+        decision = at.decide()
+        if is_idle(decision):
+            return at
+        at = at.passed()
+        if decision.message is not None:
+            read = at.observed.driver.read if isinstance(at.observed.driver, DriverAnswer) else 0
+            at = at.but(driver=answer(DriverPhase.STOPPING, plan_hash=decision.message.hash, read=read))
+    raise AssertionError(str(at.decide())[:2000])
+
+
+def finished(at: Scene, **fields: Any) -> Scene:
+    """Return the scene in which the driver has told that every trial has succeeded."""
+    rows = [row(n + 1, record(trial, TrialState.SUCCEEDED)) for n, trial in enumerate(at.trials)]
+    return at.but(driver=answer(DriverPhase.FINISHED, rows, plan_hash=hash_of(at), **fields))
+
+
 def _created(manifest: Mapping[str, Any], now: datetime) -> RayJobSeen:
     name = manifest["metadata"]["name"]
     return RayJobSeen(
@@ -281,6 +309,7 @@ def _name(manifest: Mapping[str, Any]) -> str:
 
 __all__ = [
     "EPOCH", "NOW", "UID", "Apis", "DriverPhase", "DriverPlan", "Scene", "Spent", "answer", "answer_analysis",
-    "answer_plan", "carried_out", "head", "identity", "infrastructure", "is_idle", "job", "loss_of", "obeyed",
-    "record", "row", "running", "scene", "seconds", "silence", "spec_of", "state", "unscheduled", "worker",
+    "answer_plan", "carried_out", "finished", "hash_of", "head", "identity", "infrastructure", "is_idle", "job",
+    "loss_of", "obeyed", "record", "row", "running", "scene", "seconds", "silence", "spec_of", "state", "stopped",
+    "unscheduled", "worker",
 ]  # fmt: skip
