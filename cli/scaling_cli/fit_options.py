@@ -20,6 +20,9 @@ FormOption: TypeAlias = Annotated[
 ColumnsOption: TypeAlias = Annotated[
     str, typer.Option(metavar="N=...,D=...,loss=...", help="Which column is which; else their names decide.")
 ]
+UnitsOption: TypeAlias = Annotated[
+    str, typer.Option(metavar="N=M,D=B,...", help="What columns count in; else their headers decide.")
+]
 LossOption: TypeAlias = Annotated[
     LossName | None,
     typer.Option(help="What is minimised, of residuals of log loss or of loss; most forms: log-huber."),

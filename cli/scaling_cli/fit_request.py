@@ -11,6 +11,7 @@ class FitRequest:
     table: str
     form: str
     columns: str = ""
+    units: str = ""
     loss: str | None = None
     delta: float = 1e-3
     bootstrap: int = 1000

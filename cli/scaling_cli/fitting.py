@@ -14,6 +14,7 @@ from scaling_cli.models import parse_factors
 from scaling_cli.tables.columns import parse_columns
 from scaling_cli.tables.points import TableOptions, TablePoints, read_points
 from scaling_cli.tables.sources import open_rows
+from scaling_cli.tables.units import parse_units
 from scaling_cli.tables.where import as_number
 from scaling_laws.fit.fit_law import default_objective, fit_law
 from scaling_laws.fit.options import IntervalOptions, Loss, Objective
@@ -136,6 +137,7 @@ def _read(request: FitRequest) -> TablePoints:
         features=request.named_features,
         where=tuple(request.where),
         drop_invalid=request.drop_invalid,
+        units=parse_units(request.units),
         parameters=request.parameters,
         also=tuple(request.compare),
         with_documents=request.documents,

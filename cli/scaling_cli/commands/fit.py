@@ -28,6 +28,7 @@ from scaling_cli.fit_options import (
     SeedOption,
     TableArgument,
     TrainingFlopsOption,
+    UnitsOption,
     WhereOption,
 )
 
@@ -41,6 +42,7 @@ def fit(  # noqa: PLR0913  # one argument an option; typer reads them off the si
     *,
     form: FormOption,
     columns: ColumnsOption = "",
+    units: UnitsOption = "",
     loss: LossOption = None,
     delta: DeltaOption = 1e-3,
     bootstrap: BootstrapOption = 1000,

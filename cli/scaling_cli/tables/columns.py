@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scaling_cli.errors import CommandError
+from scaling_cli.tables.units import UNITED, without_unit
 
 ROLES = ("N", "D", "C", "loss", "cluster", "weight", "steps")
 MEANING = {
     "N": "parameters", "D": "training tokens", "C": "training FLOPs", "loss": "held-out loss", "cluster": "trajectory",
     "weight": "weight", "steps": "optimizer steps",
 }  # fmt: skip
+MODELS = frozenset(("N", "D", "C", "loss"))
+"""Roles that are different quantities of a model, so that no two of them are one column."""
 _SHOWN = 40
 # Folded: lower case, letters and digits only. Weights change a fit, so that nothing but --columns names them.
 _USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -21,7 +24,7 @@ _USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
           "trainingcompute"),
     "loss": ("loss", "valloss", "evalloss", "validationloss", "testloss", "heldoutloss", "finalloss", "lmloss",
              "evaluationloss"),
-    "cluster": ("cluster", "clusters", "trajectory", "trunk"),
+    "cluster": ("cluster", "clusters", "trajectory", "trunk", "runid"),
     "weight": (),
     "steps": ("steps", "nsteps", "numsteps", "trainsteps", "trainingsteps"),
 }  # fmt: skip
@@ -124,10 +127,17 @@ def usual_column(name: str, header: Sequence[str]) -> str | None:
     if name in header:
         return name
     for usual in _USUAL_FEATURES.get(name, ()):
-        if candidates := [column for column in header if _fold(column) == usual]:
+        if candidates := [column for column in header if usual in _folds(name, column)]:
             return candidates[0] if len(candidates) == 1 else None
-    candidates = [column for column in header if _fold(column) in _USUAL_NAMES.get(name, ())]
+    candidates = _candidates(name, header)
     return candidates[0] if len(candidates) == 1 else None
+
+
+def _candidates(role: str, header: Sequence[str]) -> list[str]:
+    """Return the columns that usually mean a role; those with a unit in their name where there are no others."""
+    usual = _USUAL_NAMES.get(role, ())
+    plain = [column for column in header if _fold(column) in usual]
+    return plain or [column for column in header if role in UNITED and _fold(without_unit(column)) in usual]
 
 
 def _role(name: str) -> str:
@@ -136,6 +146,10 @@ def _role(name: str) -> str:
 
 def _fold(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _folds(name: str, column: str) -> tuple[str, ...]:
+    return (_fold(column), _fold(without_unit(column))) if name in UNITED else (_fold(column),)
 
 
 def _check_given(header: Sequence[str], given: Mapping[str, str], *, features: Sequence[str], source: str) -> None:
@@ -147,13 +161,18 @@ def _check_given(header: Sequence[str], given: Mapping[str, str], *, features: S
             )
         if column not in header:
             raise CommandError(f"{source}: there is no column {column!r}. {_columns(header)}")
+    of_column: dict[str, str] = {}
+    for name, column in given.items():
+        other = of_column.setdefault(column, name) if name in MODELS else name
+        if other != name:
+            raise CommandError(f"--columns: {column!r} cannot be both {other} ({MEANING[other]}) and {name}.")
 
 
 def _guess(role: str, header: Sequence[str], *, taken: Mapping[str, str], source: str) -> str | None:
     free = [column for column in header if column not in taken.values()]
     if role in free:
         return role
-    candidates = [column for column in free if _fold(column) in _USUAL_NAMES[role]]
+    candidates = _candidates(role, free)
     if len(candidates) > 1:
         raise CommandError(
             f"{source}: several columns may be {role} ({MEANING[role]}): {', '.join(candidates)}. "

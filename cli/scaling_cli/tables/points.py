@@ -5,6 +5,7 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from scaling_cli.tables.cells import as_count, why_no_number
 from scaling_cli.tables.columns import MEANING, ROLES, ColumnMap, map_columns, usual_column
 from scaling_cli.tables.quantities import read_quantity
 from scaling_cli.tables.sources import MAX_ROWS, Row, RowSource
+from scaling_cli.tables.units import UNITED, in_ones, judged
 from scaling_cli.tables.where import as_number, parse_condition
 from scaling_laws.columns import RESULT_FEATURES, codes, varying_features
 from scaling_laws.forms import OWN_FORM, ExpressionForm, Form, LinearForm, TableForm, form_named
@@ -22,6 +24,9 @@ from scaling_laws.points import FloatArray, Points
 POSITIVE = frozenset(("N", "D", "C", "loss"))
 COUNTS = frozenset(("N", "D", "C", "steps"))
 """Roles whose cells may have a suffix or grouped digits."""
+
+
+DEFAULT_PARAMETERS = "matmul"
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,9 @@ class TableOptions:
     """Further forms that the points will be fitted by: their columns are read where the table has them."""
     with_documents: bool = False
     """Of a results folder: read the losses by held-out document too."""
-    parameters: str = "matmul"
+    units: Mapping[str, float] = field(default_factory=dict)
+    """How many one stands for, by role, where the user says it."""
+    parameters: str = DEFAULT_PARAMETERS
     """What N counts, where the table knows several: matmul, blocks or total."""
 
 
@@ -66,9 +73,14 @@ def read_points(source: RowSource, form: str, options: TableOptions, *, name: st
     asked = options.features
     if is_export(source.header):
         options = _for_export(options, is_linear=isinstance(form_named(form), LinearForm))
+    elif options.parameters != DEFAULT_PARAMETERS:
+        raise CommandError(
+            f"{name}: --parameters {options.parameters} is for results folders and tables of `scaling trials`, which "
+            "have several counts; here say which column is meant: --columns N=…"
+        )
     mapping = _mapping(source.header, form_named(form), options, name=name)
     columns, notes = _read(source, mapping, options, name=name)
-    points = _points(columns, mapping, notes, form=form_named(form), name=name)
+    points = _points(columns, mapping, notes, form=form_named(form), units=options.units, name=name)
     features = asked or varying_features(points, options.features)
     return TablePoints(points, {**mapping.roles, **mapping.features}, tuple(notes), features)
 
@@ -168,12 +180,17 @@ class _Column:
     is_number: bool
     is_count: bool
     cells: "array[float] | list[object]"
+    is_checked: bool = False
+    """It serves a check alone: no row is refused for it."""
+    has_suffixes: bool = False
     bad: int = 0
     first_bad: str = ""
 
     def judge(self, cell: object, where: str) -> object:
         """Return the cell's value; None, and remember where, when it is unusable."""
         reason, value = self._number(cell) if self.is_number else _present_cell(cell)
+        if reason and self.is_checked:
+            return math.nan
         if reason:
             self.bad += 1
             self.first_bad = self.first_bad or f"{where} {reason}"
@@ -185,6 +202,7 @@ class _Column:
         number = as_number(cell)
         if number is None and self.is_count:
             number = as_count(cell)
+            self.has_suffixes |= number is not None and str(cell).strip()[-1].isalpha()
         if number is None:
             reason, _ = _present_cell(cell)
             return reason or why_no_number(cell), 0.0
@@ -236,8 +254,9 @@ def _columns(mapping: ColumnMap) -> dict[str, _Column]:
             column, role in POSITIVE, role != "cluster", role in COUNTS, [] if role == "cluster" else array("d")
         )
         for role, column in mapping.roles.items()
-        if not (role == "C" and "N" in mapping.roles and "D" in mapping.roles)  # C serves only to derive one of them
     }
+    if {"N", "D", "C"} <= set(columns):
+        columns["C"].is_checked = True  # it serves to derive one of them, or else to see whether their units agree
     return columns | {_key(name): _Column(column, False, False, False, []) for name, column in mapping.features.items()}
 
 
@@ -265,13 +284,25 @@ def _take(columns: Iterable[_Column], cells: Sequence[object], *, where: str) ->
     return True
 
 
-def _points(columns: Mapping[str, _Column], mapping: ColumnMap, notes: list[str], *, form: Form, name: str) -> Points:
+def _points(
+    columns: Mapping[str, _Column],
+    mapping: ColumnMap,
+    notes: list[str],
+    *,
+    form: Form,
+    units: Mapping[str, float],
+    name: str,
+) -> Points:
     numbers = {role: np.array(columns[role].cells) for role in columns if role in ROLES and role != "cluster"}
-    _derive(numbers, mapping.roles, notes)
+    plain = {role for role in numbers if columns[role].has_suffixes}
+    notes += in_ones(numbers, mapping.roles, units, plain)
+    derived = _derive(numbers, mapping.roles, notes)
     rows = len(next(iter(columns.values())).cells)
     # To a linear law a text is a level, and a law of one's own means what its table holds.
     reads = form.name != OWN_FORM and not isinstance(form, LinearForm)
     features = {f: _feature(columns[_key(f)], f if reads else "", notes, name=name) for f in mapping.features}
+    features |= _in_ones(features, mapping.features, units)
+    notes += judged(numbers, units, derived=derived, name=name) if _divides_compute(form) else []
     clusters = codes([str(cell) for cell in columns["cluster"].cells]) if "cluster" in columns else None
     # A linear law of other columns needs neither N nor D; an expression may predict another column than the loss.
     ones = np.ones(rows)
@@ -286,11 +317,33 @@ def _points(columns: Mapping[str, _Column], mapping: ColumnMap, notes: list[str]
     )
 
 
-def _derive(numbers: dict[str, FloatArray], roles: Mapping[str, str], notes: list[str]) -> None:
+def _divides_compute(form: Form) -> bool:
+    """Whether a form is a law of N and D, whose units must then go together."""
+    if isinstance(form, ExpressionForm):
+        return {"N", "D"} <= set(form.equation.names) or "C" in form.equation.names
+    if isinstance(form, LinearForm):
+        return False
+    return {"N", "D"} <= set(form.roles if isinstance(form, TableForm) else form.variables)
+
+
+def _in_ones(
+    features: "Mapping[str, FloatArray | NDArray[np.str_]]", columns: Mapping[str, str], units: Mapping[str, float]
+) -> dict[str, FloatArray]:
+    """Return features such as C and U counted in ones."""
+    counted = {name: x for name, x in features.items() if name in UNITED and x.dtype.kind == "f"}
+    numbers = cast(dict[str, FloatArray], counted)
+    in_ones(numbers, columns, units, set())
+    return numbers
+
+
+def _derive(numbers: dict[str, FloatArray], roles: Mapping[str, str], notes: list[str]) -> str | None:
+    """Derive D or N from C where one of them is missing; return which."""
     for missing, known in (("D", "N"), ("N", "D")):
         if missing not in numbers and known in numbers and "C" in numbers:
             numbers[missing] = numbers["C"] / (6 * numbers[known])
             notes.append(f"{missing} ({MEANING[missing]}) is C/(6{known}), with C = {roles['C']!r}.")
+            return missing
+    return None
 
 
 def _feature(column: _Column, quantity: str, notes: list[str], *, name: str) -> FloatArray | NDArray[np.str_]:

@@ -85,7 +85,7 @@ def test_usual_names_are_understood(tmp_path: Path, header: str, roles: dict[str
 def test_tokens_come_from_compute_and_parameters_and_it_is_said(tmp_path: Path) -> None:
     table = read(write(tmp_path, "N,flops,loss\n10,600,2\n20,1200,1\n"))
     assert table.points.D.tolist() == [10.0, 10.0]
-    assert table.notes == ("D (training tokens) is C/(6N), with C = 'flops'.",)
+    assert table.notes[0] == "D (training tokens) is C/(6N), with C = 'flops'."
     swapped = read(write(tmp_path, "D,C,loss\n10,600,2\n"))
     assert swapped.points.N.tolist() == [10.0]
 
@@ -108,7 +108,7 @@ def test_rows_are_chosen_by_conditions(tmp_path: Path) -> None:
     text = "N,D,loss,data\n1,1,5,c4\n2,2,4,web\n3,3,nan,c4\n4,4,3,c4\n"
     table = read(write(tmp_path, text), where=("loss<5", "data=c4"))
     assert table.points.N.tolist() == [4]
-    assert table.notes == ("1 of 4 rows meet loss<5 and data=c4.",)
+    assert table.notes[0] == "1 of 4 rows meet loss<5 and data=c4."
 
 
 def test_a_linear_law_needs_neither_parameters_nor_tokens(tmp_path: Path) -> None:
@@ -191,3 +191,15 @@ def test_columns_that_cannot_be_read_are_refused(text: str) -> None:
 
     with pytest.raises(CommandError, match="--columns"):
         parse_columns(text)
+
+
+def test_one_column_is_not_two_quantities_of_a_model(tmp_path: Path) -> None:
+    path = write(tmp_path, as_csv(), "table.csv")
+    with pytest.raises(CommandError, match=r"'params' cannot be both N \(parameters\) and D"):
+        read(path, columns={"N": "params", "D": "params"})
+    assert read(path, columns={"N": "params", "cluster": "params"}).points.clusters is not None
+
+
+def test_a_count_of_parameters_that_a_table_does_not_know_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="--parameters total is for results folders"):
+        read(write(tmp_path, as_csv(), "table.csv"), parameters="total")
