@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from scaling_cli.errors import CommandError
 from scaling_cli.models import in_numbers, parse_change, parse_model
 from scaling_laws.forms import FORMS, LinearForm
+from scaling_laws.forms.mixing import MIXING
 
 if TYPE_CHECKING:
     from scaling_api.v1alpha1.status import Answer
@@ -49,6 +50,10 @@ def with_questions(report: "FitReport", request: "FitRequest", reach: "Reach | N
 def _asked(report: "FitReport", text: str) -> "dict[str, float | str]":
     """Return the model that is asked about; to a linear law a text is a level of its column."""
     model = parse_model(text, "--predict")
+    if report.law.form == MIXING.name:
+        from scaling_laws.answers.mixtures import mixture
+
+        return {**mixture(model, report.table.points, report.table.features)}
     return model if isinstance(FORMS.get(report.law.form), LinearForm) else in_numbers(model)
 
 

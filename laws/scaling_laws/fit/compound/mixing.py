@@ -1,5 +1,6 @@
 """From shares of training domains to a data mixing law."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from scaling_laws.fit.compound.request import CompoundRequest
 from scaling_laws.fit.expression.fit import fit_expression
 from scaling_laws.fit.features import numeric_column
 from scaling_laws.forms.expression import Coefficient, ExpressionForm
+from scaling_laws.forms.mixing import MIXING
 from scaling_laws.law import Finding, FindingCode, Law, LawRefusedError
 from scaling_laws.points import FloatArray, Points
 
@@ -25,11 +27,10 @@ def fit_mixing(points: Points, request: CompoundRequest) -> Law:
         LawRefusedError: fewer than two domains have shares that vary.
         ValueError: a share is negative or no number.
     """
-    names = request.features or tuple(name for name in points.features if name.startswith(request.form.prefix))
-    shares = _shares(points, names)
-    is_closed = bool(np.ptp(shares.sum(axis=1)) <= CLOSED * shares.sum(axis=1).max())
-    free = names[:-1] if is_closed else names
-    words = identifiers(free, taken=("c", "k", "N", "D", "C", "loss", "L"))
+    names, shares = share_table(points, request.features)
+    add_up = is_closed(shares)
+    free = names[:-1] if add_up else names
+    words = words_of(free)
     t = {name: f"t_{words[name].removeprefix(request.form.prefix)}" for name in free}
     exponent = " + ".join(f"{t[name]}*{words[name]}" for name in free)
     table = with_columns(points, {words[name]: shares[:, i] for i, name in enumerate(free)})
@@ -46,7 +47,29 @@ def fit_mixing(points: Points, request: CompoundRequest) -> Law:
         starts=_starts(shares[:, : len(free)], points.loss, tuple(t[name] for name in free)),
     )
     law = fit_expression(table, form, objective=request.objective, intervals=request.intervals)
-    return replace(law, findings=(*law.findings, *([_reference(names[-1])] if is_closed else [])))
+    return replace(law, findings=(*law.findings, *([_reference(names[-1])] if add_up else [])))
+
+
+def share_table(points: Points, features: tuple[str, ...] = ()) -> tuple[tuple[str, ...], FloatArray]:
+    """Return the domains and their shares, (points, domains): those named, or the columns that begin with r_.
+
+    Raises:
+        LawRefusedError: fewer than two domains have shares that vary.
+        ValueError: a share is negative or no number.
+    """
+    names = features or tuple(name for name in points.features if name.startswith(MIXING.prefix))
+    return names, _shares(points, names)
+
+
+def is_closed(shares: FloatArray) -> bool:
+    """Whether the shares of every mixture add up to the same."""
+    totals = shares.sum(axis=1)
+    return bool(np.ptp(totals) <= CLOSED * totals.max())
+
+
+def words_of(names: Sequence[str]) -> dict[str, str]:
+    """Return the names of domains as the law's formula writes them."""
+    return identifiers(names, taken=("c", "k", "N", "D", "C", "loss", "L"))
 
 
 def _shares(points: Points, names: tuple[str, ...]) -> FloatArray:
