@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling_laws.fit.curve import FittedCurve
+from scaling_laws.fit.findings import repeated_rows
 from scaling_laws.fit.quantiles import f_tail
 from scaling_laws.law import Finding, FindingCode
 from scaling_laws.points import FloatArray, Points
@@ -36,7 +37,7 @@ def correlated_points(optimum: FittedCurve, points: Points, residuals: FloatArra
     """
     if points.clusters is not None and len(np.unique(points.clusters)) < len(points):
         return
-    if np.sqrt(np.mean(residuals**2)) < ROUNDING:
+    if np.sqrt(np.mean(residuals**2)) < ROUNDING or repeated_rows(points):
         return
     scores, layout = _scores(residuals), _layout(points)
     seen = [*_of_sizes(scores, layout, _explained(optimum)), *_of_runs(scores, layout)]

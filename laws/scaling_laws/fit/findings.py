@@ -12,6 +12,8 @@ from scaling_laws.points import FloatArray, Points
 FEWEST_STEPS = 1000
 """Below these a trial's loss is limited by its optimizer's steps; in pilot sweeps the exponents bent by 15 %."""
 FEWEST_CLUSTERS = 6
+MOST_COINCIDENCES = 0.1
+"""Share of rows that may equal another by chance: losses of seeds that are rounded to two digits."""
 LACK_OF_FIT_P = 1e-3
 """Chance of so large an F without lack of fit; trajectories correlate residuals, so that 5 % would cry wolf."""
 
@@ -19,7 +21,7 @@ LACK_OF_FIT_P = 1e-3
 def shared_findings(
     points: Points, residuals: FloatArray, groups: NDArray[np.int64], *, coefficients: int, method: IntervalMethod
 ) -> Iterator[Finding]:
-    """Yield StepLimited, TooFewClusters and LackOfFit where they apply.
+    """Yield StepLimited, TooFewClusters, CorrelatedPoints of copied rows and LackOfFit where they apply.
 
     Args:
         points: what was fitted.
@@ -30,7 +32,10 @@ def shared_findings(
     """
     yield from _step_limited(points)
     yield from _too_few_clusters(points, method)
-    yield from _lack_of_fit(points, residuals, groups, coefficients)
+    if repeats := repeated_rows(points):
+        yield _identical_rows(points, repeats)
+    else:
+        yield from _lack_of_fit(points, residuals, groups, coefficients)
 
 
 def _step_limited(points: Points) -> Iterator[Finding]:
@@ -54,11 +59,30 @@ def _too_few_clusters(points: Points, method: IntervalMethod) -> Iterator[Findin
             if method not in {IntervalMethod.NONE, IntervalMethod.PAIRS, IntervalMethod.LEAST_SQUARES}
             else f"the {method} intervals treat points of one trajectory as independent"
         )
+        trajectories = "one trajectory" if clusters == 1 else f"{clusters} independent trajectories"
         yield Finding(
             FindingCode.TOO_FEW_CLUSTERS,
-            f"The {len(points)} points come from {clusters} independent trajectories, fewer than {FEWEST_CLUSTERS}, so "
+            f"The {len(points)} points come from {trajectories}, fewer than {FEWEST_CLUSTERS}, so "
             f"that {consequence}; train more trunks (other sizes or seeds).",
         )
+
+
+def repeated_rows(points: Points) -> int:
+    """Return how many rows repeat another in every column, or 0 if so few that rounding may have made them alike."""
+    most = int(MOST_COINCIDENCES * len(points))
+    if len(points) - len(np.unique(points.loss)) <= most:
+        return 0
+    others = [np.unique(column, return_inverse=True)[1].ravel() for column in points.features.values()]
+    repeats = len(points) - len(np.unique(np.column_stack([points.N, points.D, points.loss, *others]), axis=0))
+    return repeats if repeats > most else 0
+
+
+def _identical_rows(points: Points, repeats: int) -> Finding:
+    return Finding(
+        FindingCode.CORRELATED_POINTS,
+        f"{repeats} of {len(points)} rows repeat another row to the last digit: copies of one result are no "
+        "replicates, and intervals that take them as independent are too narrow. Keep each result once.",
+    )
 
 
 def _lack_of_fit(

@@ -8,7 +8,7 @@ import pytest
 
 from scaling_laws.fit import IntervalOptions, Objective, fit_law
 from scaling_laws.law import FindingCode, Law, LawRefusedError
-from scaling_laws.points import FloatArray, Points
+from scaling_laws.points import FloatArray, Points, select
 
 SIZES, TOKENS = np.geomspace(1e6, 1e9, 6), np.geomspace(1e8, 1e11, 6)
 
@@ -145,6 +145,32 @@ def test_points_far_off_that_move_the_law_are_named() -> None:
     told = message(fitted(replace(points, loss=moved)), FindingCode.OUTLIERS)
     assert "2 points move" in told
     assert "row 4" in told or "41 (" in told
+
+
+@pytest.mark.parametrize("loss", ["log-huber", "log-mse"])
+def test_two_runs_of_eighteen_that_diverged_are_named_by_row(loss: str) -> None:
+    points = replace(sweep(tokens=TOKENS[::2]), clusters=None)
+    diverged = points.loss.copy()
+    diverged[[4, 10]] *= (1.6, 3.0)
+    told = message(fitted(replace(points, loss=diverged), loss), FindingCode.OUTLIERS)
+    assert "row 11 (+" in told
+    assert ", 5 (+" in told
+    assert not fitted(points, loss).has(FindingCode.OUTLIERS)
+
+
+def test_copies_of_rows_are_named_and_are_no_replicates() -> None:
+    points = replace(sweep(), clusters=None)
+    rows = np.repeat(np.arange(len(points)), 5)
+    law = fitted(select(points, rows))
+    assert message(law, FindingCode.CORRELATED_POINTS).startswith("144 of 180 rows repeat another row")
+    assert not law.has(FindingCode.LACK_OF_FIT)
+    own = replace(select(points, rows), features={"run": np.array([f"r{i}" for i in range(180)])})
+    assert not any("repeat another row" in f.message for f in fitted(own).findings)
+
+
+def test_one_trajectory_is_no_plural() -> None:
+    law = fitted(replace(sweep(), clusters=np.zeros(36, dtype=np.int64)))
+    assert "come from one trajectory, fewer than 6" in message(law, FindingCode.TOO_FEW_CLUSTERS)
 
 
 def test_heavy_tails_alone_are_no_outliers() -> None:
