@@ -118,4 +118,12 @@ def _with_fixed(form: LogSumExpForm, fixed: Mapping[str, float]) -> LogSumExpFor
         raise ValueError(f"{form.name} has no coefficient {unknown[0]!r}; it has {', '.join(form.coefficients)}.")
     if negative := [name for name in fixed if name in form.amplitudes and fixed[name] <= 0]:
         raise ValueError(f"{form.name} needs a positive {negative[0]}, not {fixed[negative[0]]:g}.")
-    return replace(form, fixed=tuple({**dict(form.fixed), **fixed}.items()))
+    low, high = form.exponent_bounds
+    outside = [name for name in fixed if name not in form.amplitudes and not low <= fixed[name] <= high]
+    if outside:
+        held = f"{outside[0]} at {fixed[outside[0]]:g}"
+        raise ValueError(f"{form.name} cannot hold {held}: its exponents lie between {low:g} and {high:g}.")
+    known = {**dict(form.fixed), **fixed}
+    if not set(form.coefficients) - set(known):
+        raise ValueError(f"All coefficients of {form.name} are held, so that there is nothing to fit; let one go free.")
+    return replace(form, fixed=tuple(known.items()))

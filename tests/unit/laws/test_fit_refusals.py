@@ -129,3 +129,17 @@ def test_a_law_without_draws_has_no_predicted_draws() -> None:
     assert law.coefficients[0].standard_error is None
     with pytest.raises(ValueError, match="no bootstrap draws"):
         predict_draws(law, 1e9, 1e10)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "reason"),
+    [
+        ({"alpha": 20.0}, "cannot hold alpha at 20: its exponents lie between 0 and 10"),
+        ({"alpha": -1.0}, "cannot hold alpha at -1"),
+        ({"E": 1.0, "A": 1.0, "B": 1.0, "alpha": 0.3, "beta": 0.3}, "All coefficients of Chinchilla are held"),
+    ],
+)
+def test_coefficients_are_held_inside_their_bounds_and_not_all_of_them(fixed: dict[str, float], reason: str) -> None:
+    N, D = np.geomspace(1e6, 1e9, 12), np.geomspace(1e9, 1e10, 12)
+    with pytest.raises(ValueError, match=reason):
+        fit_law(Points(N, D, 1.7 + 400 / N**0.34), fixed=fixed)
