@@ -19,11 +19,13 @@ from scaling_laws.answers.surface import Surface, surface_of
 from scaling_laws.answers.trial_choices import Choices, Proposal, choices, trunks_of
 from scaling_laws.fit.quantiles import t_quantile
 from scaling_laws.law import Law
-from scaling_laws.points import FloatArray, Points, flops_column
+from scaling_laws.points import FloatArray, Points, flops_column, select
 
 FURTHER = 10.0
 """Compute that is asked about, in multiples of the sweep's largest."""
 MOST_TRIALS = 64
+MOST_TRUNKS = 256
+"""Trunks that branches are considered from, one by one."""
 THRIFTS = (1.0, 0.5, 0.0)
 """Powers of the cost by which gains are divided; the plan that ends with the narrowest interval stands."""
 FEWEST_CLUSTERS = 2
@@ -77,6 +79,8 @@ class _Scene:
     """Gradient of the loss that is asked about, by the coefficients, (5,)."""
     branch_variance: float
     trunk_variance: float
+    rest: FloatArray
+    """Information (5, 5) of trunks that are too many to be considered one by one."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,10 @@ class _Known:
     """(T, 5)"""
     count: FloatArray
     """(T,)"""
+
+    def only(self, trunks: NDArray[np.bool_]) -> "_Known":
+        """Return what some of the trunks tell."""
+        return _Known(self.squares[trunks], self.total[trunks], self.count[trunks])
 
     def grown_to(self, trunks: int) -> "_Known":
         """Return the same with empty trunks at the end."""
@@ -154,11 +162,12 @@ def next_trials(
     C = further * float(flops_column(points).max())
     scene, loss = _scene(law, points, C, flops)
     members = trunks_of(points)
-    known = _known(scene, points, members)
     reach = 2 * t_quantile(max(int(members.max()), 1), 0.5 + level / 2)
+    scene, points = _considered(scene, points, members)
+    known = _known(scene, points, trunks_of(points))
     plans = [_chosen(scene, known, choices(points, flops), budget_flops, thrift=thrift) for thrift in THRIFTS]
     best = min(plans, key=lambda plan: plan[-1].variance if plan else np.inf)
-    start = float(_variance(scene, _told(scene, known).sum(axis=0)))
+    start = float(_variance(scene, _whole(scene, known)))
     return NextTrials(
         C,
         loss,
@@ -180,7 +189,25 @@ def _scene(law: Law, points: Points, training_flops: float, flops: FlopsPerToken
     D = training_flops / flops(N)
     loss = float(surface.loss(N, D)[0])
     target = gradient(surface, N, D)[0] * loss  # the optimum moves to no first order
-    return _Scene(surface, target, *_variances(law, points)), loss
+    return _Scene(surface, target, *_variances(law, points), np.zeros((5, 5))), loss
+
+
+def _considered(scene: _Scene, points: Points, members: NDArray[np.int64]) -> tuple[_Scene, Points]:
+    """Return the points of the trunks that may be branched from, and a scene that knows what the others tell.
+
+    Of very many trunks some hundred are like any other: those considered are spread evenly over size and tokens.
+    """
+    trunks = int(members.max()) + 1
+    if trunks <= MOST_TRUNKS:
+        return scene, points
+    first = np.unique(members, return_index=True)[1]
+    ends = np.zeros(trunks)
+    np.maximum.at(ends, members, points.D)
+    order = np.lexsort((ends, points.N[first]))
+    chosen = np.zeros(trunks, dtype=bool)
+    chosen[order[np.linspace(0, trunks - 1, MOST_TRUNKS).round().astype(np.int64)]] = True
+    others = _known(scene, points, members).only(~chosen)
+    return replace(scene, rest=_told(scene, others).sum(axis=0)), select(points, chosen[members])
 
 
 def _additions(scene: _Scene, known: _Known, plan: Sequence[_Taken], reach: float) -> Iterator[Addition]:
@@ -194,9 +221,9 @@ def _additions(scene: _Scene, known: _Known, plan: Sequence[_Taken], reach: floa
     there = set(range(len(known.count)))
     known = known.grown_to(max([len(known.count), *(taken.trunk + 1 for taken in plan)]))
     while rows:
-        before = float(_variance(scene, _told(scene, known).sum(axis=0)))
+        before = float(_variance(scene, _whole(scene, known)))
         ahead = {key: _with_all(known, alike) for key, alike in rows.items() if _can_run(alike, there)}
-        after = {key: float(_variance(scene, _told(scene, more).sum(axis=0))) for key, more in ahead.items()}
+        after = {key: float(_variance(scene, _whole(scene, more))) for key, more in ahead.items()}
         cost = {key: sum(taken.proposal.flops for taken in rows[key]) for key in ahead}
         best = max(ahead, key=lambda key: np.log(before / after[key]) / cost[key])
         known, alike = ahead[best], rows.pop(best)
@@ -249,6 +276,11 @@ def _known(scene: _Scene, points: Points, members: NDArray[np.int64]) -> _Known:
     return known
 
 
+def _whole(scene: _Scene, known: _Known) -> FloatArray:
+    """Return the information (5, 5) of all trunks."""
+    return np.asarray(scene.rest + _told(scene, known).sum(axis=0), dtype=np.float64)
+
+
 def _told(scene: _Scene, known: _Known) -> FloatArray:
     """Return the information (..., 5, 5) of trunks: their branches' common scatter taken into account."""
     shared = scene.trunk_variance / (scene.branch_variance + known.count * scene.trunk_variance)
@@ -289,7 +321,7 @@ def _best(
     if not len(rows):
         return None
     parts = _told(scene, known)
-    whole = parts.sum(axis=0)
+    whole = scene.rest + parts.sum(axis=0)
     jacobian = gradient(scene.surface, left_open.N[rows], left_open.counts[columns])
     ahead = _variance(scene, whole - parts[rows] + _told(scene, known.grown(rows, jacobian)))
     # Gains are counted in logs, so that the worth of a trial does not depend on those before it.
