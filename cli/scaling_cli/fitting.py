@@ -79,7 +79,10 @@ def fit_table(request: FitRequest) -> FitReport:
             f"--bootstrap {request.bootstrap} gives no intervals: use at least {FEWEST_DRAWS}, or 0 for none."
         )
     if request.form == "Joint":  # analysis.JOINT, which is slow to import
-        raise CommandError("Joint pairs compressed models with their controls: name it in an experiment's spec.laws.")
+        raise CommandError(
+            "Joint pairs compressed models with their controls: name it in an experiment's spec.laws. Of a table, "
+            "--form Compression fits what bits and sparsity cost, and --predict N=7B,D=1T,P=int4 asks for it."
+        )
     try:
         loss = request.loss or default_objective(form_named(request.form)).loss
         objective = Objective(loss=cast(Loss, loss), delta=request.delta)
