@@ -48,10 +48,6 @@ class ApiProxy:
         """Keep connections and pass nothing on, as when a network is cut."""
         self._loop.call_soon_threadsafe(self._passing.clear)
 
-    def thaw(self) -> None:
-        """Pass bytes on again."""
-        self._loop.call_soon_threadsafe(self._passing.set)
-
     def close(self) -> None:
         """End."""
         self.take_away()

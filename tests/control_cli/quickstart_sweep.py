@@ -1,6 +1,7 @@
 """The quickstart's sweep with the losses that a real run of it had: what an operator would have written of it."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -45,9 +46,6 @@ OUT_OF_MEMORY = Failure(
     failure_class=FailureClass.APPLICATION,
     reason="OutOfMemory",
     message="The trial needs more memory than its pod has. Give the pool more memory, or train with more workers.",
-)
-NODE_LOST = Failure(
-    failure_class=FailureClass.INFRASTRUCTURE, reason="WorkerKilled", message="The worker's node was preempted."
 )
 
 
@@ -125,7 +123,6 @@ def status_of(
     records = tuple(records)
     finished_ = [record for record in records if record.status.state.is_finished]
     analysis = analyse(quick_spec(), finished_) if len(finished_) == len(plan()) else None
-    counts = {s: sum(record.status.state is s for record in records) for s in TrialState}
     losses = [record.status.metrics.loss for record in records if record.status.metrics.loss is not None]
     started = now - timedelta(minutes=12)
     return ExperimentStatus(
@@ -138,23 +135,28 @@ def status_of(
         plan=PlanStatus(
             trials=len(plan()),
             points=160,
-            training_flops=sum(trial.flops for trial in plan()),
+            training_flops=sum(t.flops for t in plan()),
             accelerator_hours=0.08,
             cost=0.29,
         ),
-        trials=TrialCounts(
-            pending=len(plan()) - len(records),
-            running=counts[TrialState.RUNNING],
-            succeeded=counts[TrialState.SUCCEEDED],
-            failed=counts[TrialState.FAILED],
-            diverged=counts[TrialState.DIVERGED],
-        ),
+        trials=_counts(records),
         spent=Spent(training_flops=sum(r.spec.flops for r in finished_), accelerator_seconds=170.0, cost=0.17),
         best_loss=min(losses, default=None),
         laws=analysis.law_statuses if analysis else (),
         answers=analysis.answers if analysis else (),
         ray_job=RayJobStatus(name="quickstart-a1", attempt=1, uid="7c1d"),
     ).model_copy(update=changes)
+
+
+def _counts(records: tuple[TrialRecord, ...]) -> TrialCounts:
+    found = Counter(record.status.state for record in records)
+    return TrialCounts(
+        pending=len(plan()) - len(records),
+        running=found[TrialState.RUNNING],
+        succeeded=found[TrialState.SUCCEEDED],
+        failed=found[TrialState.FAILED],
+        diverged=found[TrialState.DIVERGED],
+    )
 
 
 @cache

@@ -110,10 +110,6 @@ class Client:
         except Missing:
             return None
 
-    async def list(self, kind: Kind, namespace: str | None, *, selector: str = "") -> Manifest:
-        """Return all objects, as etcd has them."""
-        return await self.call(Call("GET", kind.path(namespace), query={"labelSelector": selector} if selector else {}))
-
     async def create(self, manifest: Mapping[str, Any], *, field_manager: str) -> Manifest:
         """Create an object; raise `Taken` where one of its name exists."""
         path = kind_of(manifest).path(manifest["metadata"].get("namespace"))

@@ -1,4 +1,4 @@
-"""Helpers of these tests are modules beside them."""
+"""The folder's own modules."""
 
 import sys
 from pathlib import Path

@@ -1,7 +1,7 @@
 """A sweep like the quickstart's: four widths, four amounts of data, two seeds, four pipelines."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import SimpleNamespace
 
 import numpy as np
@@ -53,22 +53,16 @@ def experiment_of(**overrides: object) -> ScalingExperiment:
     return ScalingExperiment.model_validate({"metadata": {"name": "bytes-lm"}, "spec": spec | overrides})
 
 
-def record_of(
-    width: int,
-    D: int,
-    seed: int,
-    *,
-    kind: TrialKind,
-    loss: float | None,
-    pipeline: str = "dense",
-    state: TrialState = TrialState.SUCCEEDED,
-    stored: float = 32.0,
-    extra: float = 0.0,
-    control: str | None = None,
-) -> TrialRecord:
-    N = WIDTHS.get(width, width * width * 28)
+def parameters_of(width: int) -> int:
+    return WIDTHS.get(width, width * width * 28)
+
+
+def spec_of(
+    width: int, D: int, seed: int, *, kind: TrialKind, pipeline: str, extra: float, control: str | None
+) -> TrialSpec:
+    N = parameters_of(width)
     per_token = 6.0 * N + 12 * 2 * width * 64
-    spec = TrialSpec(
+    return TrialSpec(
         id=trial_id(width, D, seed, kind, pipeline),
         kind=kind,
         task="language",
@@ -88,6 +82,22 @@ def record_of(
         compute={},
         seed=seed,
     )
+
+
+def record_of(
+    width: int,
+    D: int,
+    seed: int,
+    *,
+    kind: TrialKind,
+    loss: float | None,
+    pipeline: str = "dense",
+    state: TrialState = TrialState.SUCCEEDED,
+    stored: float = 32.0,
+    extra: float = 0.0,
+    control: str | None = None,
+) -> TrialRecord:
+    N = parameters_of(width)
     metrics = TrialMetrics(
         loss=loss,
         loss_standard_error=0.014,
@@ -98,7 +108,7 @@ def record_of(
         stored_bytes=int(N * stored / 8),
     )
     return TrialRecord(
-        spec=spec,
+        spec=spec_of(width, D, seed, kind=kind, pipeline=pipeline, extra=extra, control=control),
         status=TrialStatus(
             state=state,
             attempts=1,
@@ -127,32 +137,32 @@ def sweep(
         for seed in range(seeds):
             records.append(record_of(width, max(tokens), seed, kind=TrialKind.TRUNK, loss=None))
             for D in tokens:
-                N = WIDTHS.get(width, width * width * 28)
-                loss = true_loss(N, D) * float(np.exp(noise * rng.standard_normal()))
+                loss = true_loss(parameters_of(width), D) * float(np.exp(noise * rng.standard_normal()))
                 records.append(record_of(width, D, seed, kind=TrialKind.DENSE, loss=loss))
                 for name in pipelines:
-                    bits, base, growth = PIPELINES[name]
-                    penalty = (
-                        base * (D / 1e6) ** growth * (N / 3e4) ** -0.3 * float(np.exp(0.1 * rng.standard_normal()))
-                    )
-                    extra = 0.1 if "tuned" in name else 0.0
-                    kind = TrialKind.CONTROL if extra else TrialKind.DENSE
-                    if extra:
-                        records.append(record_of(width, D, seed, kind=kind, loss=loss - 0.004, extra=extra))
-                    records.append(
-                        record_of(
-                            width,
-                            D,
-                            seed,
-                            kind=TrialKind.PIPELINE,
-                            loss=loss + penalty,
-                            pipeline=name,
-                            stored=bits,
-                            extra=extra,
-                            control=trial_id(width, D, seed, kind, "dense"),
-                        )
-                    )
+                    records += compressed(width, D, seed, name=name, loss=loss, scatter=rng.standard_normal())
     return records
+
+
+def compressed(width: int, D: int, seed: int, *, name: str, loss: float, scatter: float) -> Iterator[TrialRecord]:
+    """Yield a pipeline's record, after its control where it trains on."""
+    bits, base, growth = PIPELINES[name]
+    penalty = base * (D / 1e6) ** growth * (parameters_of(width) / 3e4) ** -0.3 * float(np.exp(0.1 * scatter))
+    extra = 0.1 if "tuned" in name else 0.0
+    kind = TrialKind.CONTROL if extra else TrialKind.DENSE
+    if extra:
+        yield record_of(width, D, seed, kind=kind, loss=loss - 0.004, extra=extra)
+    yield record_of(
+        width,
+        D,
+        seed,
+        kind=TrialKind.PIPELINE,
+        loss=loss + penalty,
+        pipeline=name,
+        stored=bits,
+        extra=extra,
+        control=trial_id(width, D, seed, kind, "dense"),
+    )
 
 
 @pytest.fixture(scope="session")

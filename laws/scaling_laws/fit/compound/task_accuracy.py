@@ -15,9 +15,6 @@ from scaling_laws.forms.task_accuracy import ACCURACY_OF_LOSS, SIGMOID
 from scaling_laws.law import Finding, FindingCode, Law
 from scaling_laws.points import FloatArray, Points
 
-CHANCE = 0.02
-"""Share of the range of accuracies within which a plateau counts as seen."""
-
 
 def fit_task_accuracy(points: Points, request: CompoundRequest) -> Law:
     """Return the law of the accuracy over N and D; over the measured loss alone where N or D does not vary.
