@@ -131,7 +131,8 @@ def test_a_name_that_there_is_not(halfway: dict[str, object], shell: Shell) -> N
         )
     elsewhere = Shell("no-such-namespace", shell.env, shell.folder)("status", "quickstart")
     assert "There is one in " in elsewhere.stderr
-    assert "is no experiment's name" in shell("status", "Quick/start").stderr
+    assert "is a folder, or looks like one" in shell("status", "Quick/start").stderr
+    assert "is no experiment's name" in shell("suspend", "Quick/start").stderr
     assert "is no experiment's name" in shell("status", "").stderr
 
 

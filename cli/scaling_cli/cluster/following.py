@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from scaling_api import labels
 from scaling_api.v1alpha1.status import TrialState
 from scaling_api.v1alpha1.trial import TrialRecord
 from scaling_cli.cluster.client import EXPERIMENTS, TRIALS, Cluster, Manifest
 from scaling_cli.cluster.events import EVENTS_GROUP, ClusterEvent, event_of, is_about
 from scaling_cli.cluster.experiments import ClusterExperiment
-from scaling_cli.cluster.trials import EXPERIMENT_LABEL, is_of, record_of
+from scaling_cli.cluster.trials import is_of, record_of
 from scaling_cli.cluster.watching import Changed, Gone, Listed, Lost, Message, Refused, Source
 
 EXPERIMENT, TRIAL, EVENT = "experiment", "trials", "events"
@@ -28,7 +29,7 @@ def sources(cluster: Cluster, name: str) -> tuple[Source, ...]:
             (("fieldSelector", f"metadata.name={name}"),),
         ),
         Source(
-            TRIAL, cluster.path(TRIALS), f"the trials of {name}", (("labelSelector", f"{EXPERIMENT_LABEL}={name}"),)
+            TRIAL, cluster.path(TRIALS), f"the trials of {name}", (("labelSelector", f"{labels.EXPERIMENT}={name}"),)
         ),
         Source(EVENT, cluster.path("events", group=EVENTS_GROUP), "Events", (("fieldSelector", "type=Warning"),)),
     )

@@ -24,12 +24,13 @@ def means_folder_alone(word: str, options: ClusterOptions) -> bool:
     """Return whether a word can only be a folder, as there is no cluster to ask for an experiment of the name.
 
     Raises:
-        CommandError: there is neither a cluster nor a folder.
+        CommandError: there is neither a cluster nor a folder, or the word is empty.
     """
     from scaling_cli.cluster.configuration import access
+    from scaling_cli.cluster.experiments import require_name
     from scaling_cli.errors import CommandError
 
-    if is_folder(word, options):
+    if is_folder(word or require_name(word), options):
         return True
     if options.is_given:
         return False

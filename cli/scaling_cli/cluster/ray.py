@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from scaling_api.labels import EXPERIMENT, EXPERIMENT_UID, NODE_TYPE, POOL
 from scaling_cli.cluster.client import Cluster, Manifest
 from scaling_cli.cluster.errors import RefusedError
 from scaling_cli.cluster.experiments import ClusterExperiment, time_of
-from scaling_cli.cluster.trials import EXPERIMENT_LABEL, UID_LABEL
 from scaling_cli.errors import CommandError
 
 RAY_GROUP = "ray.io/v1"
-_NODE_TYPE, _POOL, _RAY_CLUSTER = "ray.io/node-type", "ray.io/group", "ray.io/cluster"
+_RAY_CLUSTER = "ray.io/cluster"
 HEAD_CONTAINER = "ray-head"
 
 
@@ -91,7 +91,7 @@ def read_pods(cluster: Cluster, experiment: ClusterExperiment) -> tuple[Pod, ...
     Raises:
         CommandError: they cannot be read.
     """
-    selector = f"{EXPERIMENT_LABEL}={experiment.name},{UID_LABEL}={experiment.uid},{_RAY_CLUSTER}"
+    selector = f"{EXPERIMENT}={experiment.name},{EXPERIMENT_UID}={experiment.uid},{_RAY_CLUSTER}"
     manifests = cluster.items(cluster.path("pods", group="v1"), what="pods", labelSelector=selector)
     # Of two heads the younger one is the driver's; the other is going.
     pods = sorted(map(pod_of, manifests), key=lambda pod: pod.created.timestamp() if pod.created else 0, reverse=True)
@@ -103,11 +103,11 @@ def pod_of(manifest: Manifest) -> Pod:
     metadata, spec, status = manifest["metadata"], manifest.get("spec") or {}, manifest.get("status") or {}
     labels = metadata.get("labels") or {}
     states = status.get("containerStatuses") or ()
-    role = labels.get(_NODE_TYPE, "")
+    role = labels.get(NODE_TYPE, "")
     return Pod(
         name=metadata["name"],
         role=role,
-        pool="" if role == "head" else labels.get(_POOL, ""),
+        pool="" if role == "head" else labels.get(POOL, ""),
         phase="Terminating" if "deletionTimestamp" in metadata else status.get("phase", "Unknown"),
         is_ready=any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or ()),
         restarts=sum(int(state.get("restartCount", 0)) for state in states),

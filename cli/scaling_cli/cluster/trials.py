@@ -3,16 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scaling_api.v1alpha1.base import GROUP
+from scaling_api.labels import EXPERIMENT, TRIAL_STATE
 from scaling_api.v1alpha1.status import TrialState
 from scaling_api.v1alpha1.trial import TrialRecord
 from scaling_cli.cluster.client import TRIALS, Cluster, Manifest
 from scaling_cli.cluster.experiments import ClusterExperiment
 from scaling_cli.cluster.reading import understood
-
-EXPERIMENT_LABEL = f"{GROUP}/experiment"
-UID_LABEL = f"{GROUP}/experiment-uid"
-STATE_LABEL = f"{GROUP}/state"
 
 
 @dataclass(frozen=True)
@@ -33,9 +29,9 @@ def read_trials(cluster: Cluster, experiment: ClusterExperiment, *, states: Iter
     Raises:
         CommandError: they cannot be read.
     """
-    selector = f"{EXPERIMENT_LABEL}={experiment.name}"
+    selector = f"{EXPERIMENT}={experiment.name}"
     if chosen := sorted(str(state) for state in states):
-        selector += f",{STATE_LABEL} in ({','.join(chosen)})"
+        selector += f",{TRIAL_STATE} in ({','.join(chosen)})"
     what = f"the trials of {experiment.name}"
     manifests = [
         manifest

@@ -8,8 +8,9 @@ from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
+from scaling_api.labels import EXPERIMENT, EXPERIMENT_UID, NODE_TYPE, POOL
 from scaling_api.v1alpha1.trial import TrialRecord
-from scaling_operator.desired.labels import ATTEMPT, EXPERIMENT, EXPERIMENT_UID, NODE_TYPE
+from scaling_operator.desired.labels import ATTEMPT
 from scaling_operator.desired.manifest import Manifest
 from scaling_operator.observed import (
     ClaimSeen,
@@ -23,7 +24,6 @@ from scaling_operator.observed import (
 )
 from scaling_operator.settings import AccessMode
 
-GROUP_LABEL: Final = "ray.io/group"
 ORIGIN_LABEL: Final = "ray.io/originated-from-cr-name"
 _RAY_JOB_NAME: Final = re.compile(r"^(?P<experiment>[a-z](?:[-a-z0-9]*[a-z0-9])?)-a(?P<attempt>[0-9]{1,6})$")
 LONGEST_MESSAGE: Final = 1000
@@ -188,7 +188,7 @@ def pod_found(manifest: Manifest) -> PodFound:
         role=role,
         phase=_text(status, "phase") or "Pending",
         attempt=_number(labels.get(ATTEMPT)),
-        pool=labels.get(GROUP_LABEL) if role == "worker" else None,
+        pool=labels.get(POOL) if role == "worker" else None,
         is_ready=any(c.type == "Ready" and c.status == "True" for c in conditions),
         is_deleting="deletionTimestamp" in metadata,
         reason=_text(status, "reason"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from scaling_api.labels import EXPERIMENT_UID
 from scaling_operator.cluster import seen
 from scaling_operator.cluster.client import Client
 from scaling_operator.cluster.kinds import (
@@ -23,7 +24,6 @@ from scaling_operator.cluster.reflector import Reflector
 from scaling_operator.cluster.seen import Key
 from scaling_operator.cluster.store import Store
 from scaling_operator.decision import APPLIED_DIGEST
-from scaling_operator.desired.labels import EXPERIMENT_UID
 from scaling_operator.desired.manifest import Manifest
 from scaling_operator.observed import ClaimSeen
 

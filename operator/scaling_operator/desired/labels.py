@@ -3,21 +3,16 @@
 from collections.abc import Mapping
 from typing import Final
 
+from scaling_api.labels import EXPERIMENT, EXPERIMENT_UID
 from scaling_api.v1alpha1.base import API_VERSION, GROUP
 from scaling_operator.desired.manifest import Manifest
 from scaling_operator.observed import Identity
 
-EXPERIMENT: Final = f"{GROUP}/experiment"
-"""Label with the experiment's name, on all its objects and pods."""
-EXPERIMENT_UID: Final = f"{GROUP}/experiment-uid"
-"""Label with its uid: an experiment of the same name may have been there before."""
 ATTEMPT: Final = f"{GROUP}/attempt"
 """Label with the number k of the RayJob, on it, its RayCluster and pods."""
 CLAIM: Final = f"{GROUP}/claim"
 """Label with the claim that a pod mounts, where all its pods must share a node."""
 MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "scaling-operator"}
-NODE_TYPE: Final = "ray.io/node-type"
-"""KubeRay's label: head or worker."""
 
 
 def ray_job_name(identity: Identity, attempt: int) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from scaling_api.driver_protocol import PORT
+from scaling_api.labels import EXPERIMENT, NODE_TYPE
 from scaling_operator.desired import head, workers
-from scaling_operator.desired.labels import EXPERIMENT, NODE_TYPE, owned
+from scaling_operator.desired.labels import owned
 from scaling_operator.desired.manifest import Manifest
 from scaling_operator.observed import Identity
 from scaling_operator.settings import Network, Reach, Settings

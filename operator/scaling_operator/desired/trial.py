@@ -1,19 +1,16 @@
 """ScalingTrial: the record of one trial."""
 
-from scaling_api.v1alpha1.base import API_VERSION, GROUP
+from scaling_api.labels import TRIAL_KIND, TRIAL_STATE
+from scaling_api.v1alpha1.base import API_VERSION
 from scaling_api.v1alpha1.trial import TrialRecord
 from scaling_operator.desired.labels import owned, trial_name
 from scaling_operator.desired.manifest import Manifest
 from scaling_operator.observed import Identity
 
-STATE = f"{GROUP}/state"
-"""Label with the trial's state, to select by."""
-KIND = f"{GROUP}/kind"
-
 
 def scaling_trial(identity: Identity, record: TrialRecord) -> Manifest:
     """Return the record as one object, spec and status together: written by one server-side apply a change."""
-    labels = {KIND: str(record.spec.kind), STATE: str(record.status.state)}
+    labels = {TRIAL_KIND: str(record.spec.kind), TRIAL_STATE: str(record.status.state)}
     return {
         "apiVersion": API_VERSION,
         "kind": "ScalingTrial",
