@@ -16,7 +16,6 @@ import io
 import itertools
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,14 +26,12 @@ from pathlib import Path
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # before numpy starts its threads
 
 import numpy as np
+from contest import EPOCH, contest, load
 
 from scaling_laws.fit import IntervalOptions, fit_law
 from scaling_laws.points import Points
 
 DELTA = 1e-3
-REPOSITORY = Path(__file__).resolve().parents[2]
-DEFAULT = Path(os.environ.get("SCALING_DATA", REPOSITORY.parent / "shared" / "data"))
-EPOCH = DEFAULT / "epoch_chinchilla" / "svg_extracted_data.csv"
 GRID = {
     "a": np.arange(0, 30, 5.0),
     "b": np.arange(0, 30, 5.0),
@@ -44,14 +41,6 @@ GRID = {
 }
 """Starts of Hoffmann et al. 2022, section D.2."""
 STARTS = 4500
-
-
-def load(path: Path) -> Points:
-    with path.open() as file:
-        rows = list(csv.DictReader(file))
-    N, C, loss = (np.array([float(row[key]) for row in rows]) for key in ("Model Size", "Training FLOP", "loss"))
-    kept = loss < np.sort(loss)[-5]
-    return Points(N[kept], (C / (6 * N))[kept], loss[kept])
 
 
 def residuals(points: Points, x: np.ndarray) -> np.ndarray:
@@ -145,19 +134,6 @@ def timed(command: list[str]) -> float:
     return time.perf_counter() - begun
 
 
-def table(title: str, contestants: dict[str, Callable[[], tuple[float, float]]], *, rounds: int, result: str) -> None:
-    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, run in contestants.items():
-            runs[name].append(run())
-    medians = {name: statistics.median(seconds for seconds, _ in row) for name, row in runs.items()}
-    own = next(iter(medians.values()))
-    print(f"\n| {title} | seconds | times this | {result} |\n|---|---|---|---|")
-    for name, row in runs.items():
-        reached = f"{row[0][1]:.13g}" if row[0][1] else "–"
-        print(f"| {name} | {medians[name]:.3g} | {medians[name] / own:,.3g} | {reached} |")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", nargs="?", type=Path, default=EPOCH)
@@ -170,9 +146,9 @@ def main() -> None:
         "lmfit (trust region, 4,500 starts)": lambda: lmfit_grid(points, options.share),
         "chinchilla (BFGS, 4,500 starts, all cores)": lambda: chinchilla_grid(points, options.share),
     }
-    table("global fit", fits, rounds=options.rounds, result="objective")
+    contest("global fit", fits, rounds=options.rounds, result="objective")
     with tempfile.TemporaryDirectory() as folder:
-        table("whole command, 1,000 draws", commands(points, Path(folder)), rounds=options.rounds, result="")
+        contest("whole command, 1,000 draws", commands(points, Path(folder)), rounds=options.rounds, result="")
 
 
 if __name__ == "__main__":

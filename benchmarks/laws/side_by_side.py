@@ -15,10 +15,8 @@ scaled up.
 """
 
 import argparse
-import csv
 import itertools
 import os
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,26 +24,14 @@ from pathlib import Path
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # before numpy starts its threads
 
 import numpy as np
+from contest import EPOCH, contest, load
 from scipy.optimize import least_squares, minimize
 
 from scaling_laws.fit import IntervalOptions, fit_law
 from scaling_laws.points import Points
 
 DELTA = 1e-3
-REPOSITORY = Path(__file__).resolve().parents[2]
-DEFAULT = Path(os.environ.get("SCALING_DATA", REPOSITORY.parent / "shared" / "data"))
-EPOCH = DEFAULT / "epoch_chinchilla" / "svg_extracted_data.csv"
 DRAWS = 4000
-
-
-def load(path: Path) -> Points:
-    if not path.exists():
-        return synthetic()
-    with path.open() as file:
-        rows = list(csv.DictReader(file))
-    N, C, loss = (np.array([float(row[key]) for row in rows]) for key in ("Model Size", "Training FLOP", "loss"))
-    kept = loss < np.sort(loss)[-5]
-    return Points(N[kept], (C / (6 * N))[kept], loss[kept])
 
 
 def synthetic() -> Points:
@@ -148,28 +134,18 @@ def bootstraps(points: Points, share: float) -> dict[str, Callable[[], tuple[flo
     return {"this, fit included": ours, "Epoch's recipe (BFGS, warm)": epoch, "least_squares, warm": trust_region}
 
 
-def table(title: str, contestants: dict[str, Callable[[], tuple[float, float]]], *, rounds: int, result: str) -> None:
-    runs = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, run in contestants.items():
-            runs[name].append(run())
-    medians = {name: statistics.median(seconds for seconds, _ in row) for name, row in runs.items()}
-    own = next(iter(medians.values()))
-    print(f"\n| {title} | seconds | times this | {result} |\n|---|---|---|---|")
-    for name, row in runs.items():
-        print(f"| {name} | {medians[name]:.3g} | {medians[name] / own:,.0f} | {row[0][1]:.13g} |")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", nargs="?", type=Path, default=EPOCH)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--share", type=float, default=0.01, help="of the peers' starts and resamples")
     options = parser.parse_args()
-    points = load(options.table)
+    points = load(options.table) if options.table.exists() else synthetic()
     print(f"{len(points)} points from {options.table.name if options.table.exists() else 'a synthetic sweep'}")
-    table("global fit", fits(points, options.share), rounds=options.rounds, result="objective")
-    table("4,000 resamples", bootstraps(points, options.share), rounds=options.rounds, result="standard error of alpha")
+    contest("global fit", fits(points, options.share), rounds=options.rounds, result="objective")
+    contest(
+        "4,000 resamples", bootstraps(points, options.share), rounds=options.rounds, result="standard error of alpha"
+    )
 
 
 if __name__ == "__main__":
