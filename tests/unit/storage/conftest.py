@@ -1,13 +1,10 @@
 """Storage of every kind to test on, and the executor's scripted trials."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-from throwaway.errors import UnavailableError
 
 if TYPE_CHECKING:
     from s3_server import S3Server
@@ -19,21 +16,6 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "exe
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scripted trials note it, as lanes set it."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
-@pytest.fixture(scope="session")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[S3Server]":
-    """An S3 server with a bucket; skipped where it is not built and cannot be."""
-    from s3_server import S3Server
-
-    try:
-        server = S3Server(tmp_path_factory.mktemp("s3"))
-    except UnavailableError as reason:
-        pytest.skip(str(reason))
-    server.start()
-    server.make_bucket()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
