@@ -1,20 +1,34 @@
 """Laws that would be refused after all training, whatever it gave: found before anything is spent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from scaling_api.problems import Problem
 from scaling_api.v1alpha1.experiment import ExperimentSpec
-from scaling_api.v1alpha1.laws import EXPRESSION
+from scaling_api.v1alpha1.laws import EXPRESSION, LossFunction
 from scaling_laws.bench import JOINT, LINEAR
 from scaling_laws.design.trajectory import DENSE
 from scaling_laws.fit.features import LOG
 from scaling_laws.forms import advice_on, form_names, own_form
 from scaling_laws.records import FEATURE_COLUMNS
 
+FITTED_BY: Final[Mapping[str, LossFunction]] = {
+    LINEAR: LossFunction.MSE,
+    "ChinchillaEnvelope": LossFunction.LOG_MSE,
+    "ChinchillaIsoFLOP": LossFunction.LOG_MSE,
+}
+"""Forms that are fitted by least squares, and by nothing else."""
+
 
 def unfittable(spec: ExperimentSpec) -> tuple[Problem, ...]:
-    """Return one problem for each law whose form or feature does not exist, and for each level asked about."""
-    return (*_unknown_forms(spec), *_wrong_features(spec), *_wrong_expressions(spec), *_unknown_levels(spec))
+    """Return one problem for each form, loss, feature and level that is asked for and does not exist or has no use."""
+    return (
+        *_unknown_forms(spec),
+        *_wrong_losses(spec),
+        *_wrong_features(spec),
+        *_wrong_expressions(spec),
+        *_unknown_levels(spec),
+    )
 
 
 def _unknown_levels(spec: ExperimentSpec) -> Iterator[Problem]:
@@ -39,6 +53,13 @@ def _unknown_forms(spec: ExperimentSpec) -> Iterator[Problem]:
     for index, law in enumerate(spec.laws):
         if law.form not in known:
             yield Problem(f"spec.laws[{index}].form", f"there is no form {law.form}; {advice_on(law.form, known)}")
+
+
+def _wrong_losses(spec: ExperimentSpec) -> Iterator[Problem]:
+    for index, law in enumerate(spec.laws):
+        own = FITTED_BY.get(law.form)
+        if own is not None and law.loss not in {None, own}:
+            yield Problem(f"spec.laws[{index}].loss", f"{law.form} is fitted by {own} alone, found {law.loss}")
 
 
 def _wrong_features(spec: ExperimentSpec) -> Iterator[Problem]:

@@ -68,6 +68,13 @@ def test_expressions_that_cannot_be_fitted_are_refused_before_and_after(sweep, e
     assert entry.refused.message
 
 
+@pytest.mark.parametrize(("form", "own"), [("Linear", "Mse"), ("ChinchillaEnvelope", "LogMse")])
+def test_a_loss_that_a_form_cannot_be_fitted_by_is_said_before_anything_is_spent(sweep, form: str, own: str) -> None:
+    (problem,) = unfittable(sweep.spec(laws=[{"name": "x", "form": form, "loss": "StudentT"}]))
+    assert str(problem) == f"spec.laws[0].loss: {form} is fitted by {own} alone, found StudentT"
+    assert unfittable(sweep.spec(laws=[{"name": "x", "form": form, "loss": own}])) == ()
+
+
 def test_treatments_are_compared_with_the_first(sweep) -> None:
     clean = sweep.records()
     noisy = replace(sweep, treatment="noisy").records()

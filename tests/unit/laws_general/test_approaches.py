@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scaling_cli.__main__ import app
-from scaling_laws.fit import IntervalOptions, fit_law
+from scaling_laws.fit import IntervalOptions, Objective, fit_law
 from scaling_laws.law import Finding, FindingCode, IntervalMethod, LawRefusedError
 from scaling_laws.points import FloatArray, Points
 
@@ -55,6 +55,14 @@ def test_isoflop_parabolas_find_the_published_exponents() -> None:
     by_name = {c.name: c for c in noisy.coefficients}
     assert by_name["a"].lower < OPTIMUM["a"] < by_name["a"].upper
     assert by_name["a"].upper - by_name["a"].lower < 0.05
+
+
+@pytest.mark.parametrize("form", ["ChinchillaEnvelope", "ChinchillaIsoFLOP"])
+def test_choices_that_approaches_have_no_use_for_are_refused(form: str) -> None:
+    with pytest.raises(ValueError, match="least squares of log N"):
+        fit_law(isoflops(), form, objective=Objective("t"), intervals=NO_INTERVALS)
+    with pytest.raises(ValueError, match="holds no coefficient at a value, found a"):
+        fit_law(isoflops(), form, intervals=NO_INTERVALS, fixed={"a": 0.5})
 
 
 def test_the_envelope_finds_the_published_exponents() -> None:

@@ -26,6 +26,29 @@ _FITS: Mapping[str, Callable[[Points, CompoundRequest], Law]] = {
 }
 
 
+_FRONTIERS = ("ChinchillaEnvelope", "ChinchillaIsoFLOP")
+_OWN_LOSSES = ("log-huber", "log-mse")
+"""What is asked for where nothing is, and what power laws through minima are fitted by."""
+
+
 def fit_compound(points: Points, request: CompoundRequest) -> Law:
-    """Return the law of a form whose formula depends on its table."""
+    """Return the law of a form whose formula depends on its table.
+
+    Raises:
+        LawRefusedError: the points cannot carry it.
+        ValueError: something is asked for that the form has no use for.
+    """
+    if request.form.name in _FRONTIERS:
+        _refuse_choices(request)
     return _FITS[request.form.name](points, request)
+
+
+def _refuse_choices(request: CompoundRequest) -> None:
+    name, objective = request.form.name, request.objective
+    if objective.loss not in _OWN_LOSSES:
+        raise ValueError(f"{name} is fitted by least squares of log N* and log D* (log-mse), not by {objective.name}.")
+    if request.fixed:
+        held = ", ".join(request.fixed)
+        raise ValueError(
+            f"{name} holds no coefficient at a value, found {held}: both power laws go through one minimum."
+        )
