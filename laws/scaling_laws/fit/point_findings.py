@@ -2,20 +2,26 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import comb, exp, log
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scaling_laws.fit.curve import FittedCurve
 from scaling_laws.fit.optimise import MAX_STEPS, minimise
-from scaling_laws.fit.problem import Rho
+from scaling_laws.fit.problem import BoolArray, Forward, Rho
+from scaling_laws.fit.quantiles import t_quantile
 from scaling_laws.law import Finding, FindingCode
 from scaling_laws.points import FloatArray
 
 FAR = 6.0
-"""Robust standard deviations beyond which a residual is an outlier's."""
+"""Robust standard errors beyond which a point is far from the law of the others, at the least."""
+FALSE_ALARMS = 0.05
+"""Share of tables without outliers that may have points beyond the cut."""
+TAILS = 4
+"""Degrees of freedom of Student's t whose tails noise may have without being called outliers."""
 WILD = 50.0
-"""Robust standard deviations that no heavy tail reaches: a run that diverged, or a wrong number."""
+"""Robust standard errors that no heavy tail reaches: a run that diverged, or a wrong number."""
 MOST_SUSPECTS = 0.1
 """Share of the points that may be outliers; beyond it the form is wrong, not the points."""
 FEW_SUSPECTS = 2
@@ -38,22 +44,23 @@ SHOWN = 5
 def outliers(optimum: FittedCurve) -> Iterator[Finding]:
     """Yield at most one finding: points that lie far from the law that the others make, and move it."""
     problem = optimum.model.problem
-    residuals = problem.forward(optimum.p[None], optimum.weights).residuals[0]
-    centre = float(np.median(residuals))
-    scale = 1.4826 * float(np.median(np.abs(residuals - centre)))
+    at = problem.forward(optimum.p[None], optimum.weights)
+    residuals, counted = at.residuals[0], optimum.weights > 0
+    scale = _spread(residuals[counted], _directions(optimum, at, counted)[1])
     if scale <= 1e-12 * max(float(np.abs(problem.observed).max()), 1.0):
         return
     errors = _errors(optimum, scale)
-    for rows in _suspects(optimum, residuals, scale):
-        left = _without(optimum, rows)
+    most = _of_most_points(optimum, scale)
+    starts = np.concatenate([optimum.warm_start, most])  # outliers may have bent the law to another basin
+    seen = problem.forward(most, optimum.weights).residuals[0]
+    for rows in _suspects(optimum, residuals, seen):
+        left = _far_without(optimum, rows, starts=starts, least=SMALLEST_SPREAD * scale)
         if left is None:
             continue
         with np.errstate(divide="ignore", invalid="ignore"):
             moves = np.nan_to_num((left.moved_to - optimum.model.to_interval_scale(optimum.p)) / errors)
-        distance = (left.residuals[rows] - centre) / (scale if len(rows) == 1 else _spread_of_others(left, rows, scale))
-        far = float(np.median(np.abs(distance)))
-        if far > WILD or (np.abs(moves).max() > INFLUENTIAL and far > FAR):
-            yield _outlier(optimum, rows, moves, distance)
+        if np.abs(left.distance).min() > WILD or np.abs(moves).max() > INFLUENTIAL:
+            yield _outlier(optimum, left.rows, moves, left.distance)
             return
 
 
@@ -61,22 +68,65 @@ def outliers(optimum: FittedCurve) -> Iterator[Finding]:
 class _Without:
     """The fit without some of the points."""
 
+    rows: NDArray[np.int64]
     moved_to: FloatArray
     """Parameters on the interval scale, (P,)."""
-    residuals: FloatArray
-    """Of all points, those left out included, (n,)."""
+    distance: FloatArray
+    """Of the points left out from what the others predict of them, in its standard errors, (rows,)."""
+    cut: float
+    """Standard errors beyond which points are far off."""
 
 
-def _spread_of_others(left: _Without, rows: NDArray[np.int64], scale: float) -> float:
-    """Return the robust standard deviation of the points that stay: several outliers bend a law of squares to them."""
-    others = np.delete(left.residuals, rows)
-    return max(1.4826 * float(np.median(np.abs(others - np.median(others)))), SMALLEST_SPREAD * scale)
+def _far_without(optimum: FittedCurve, rows: NDArray[np.int64], *, starts: FloatArray, least: float) -> _Without | None:
+    """Return the fit without those of the rows that then lie far off; None where none does."""
+    left = _without(optimum, rows, starts=starts, least=least)
+    if left is None:
+        return None
+    far = np.abs(left.distance) > left.cut
+    if far.all():
+        return left
+    return _far_without(optimum, rows[far], starts=starts, least=least) if far.any() else None
 
 
-def _suspects(optimum: FittedCurve, residuals: FloatArray, scale: float) -> Iterator[NDArray[np.int64]]:
+def _cut(points: int, rows: int, *, freedom: int) -> float:
+    """Return the standard errors beyond which `rows` of the points count as far off.
+
+    Of tables whose noise has the tails of Student's t with 4 degrees of freedom, not more than FALSE_ALARMS have so
+    many points so far off anywhere (Bonferroni's bound over the sets of that size). Where the points that stay have
+    fewer degrees of freedom, their scatter is so uncertain that those count.
+    """
+    tail = exp((log(FALSE_ALARMS) - log(comb(points, rows))) / rows) / 2
+    return max(FAR, t_quantile(min(TAILS, freedom), 1 - tail))
+
+
+def _spread(residuals: FloatArray, rank: int) -> float:
+    """Return the standard deviation of residuals by the median of the largest n - k.
+
+    A law of k coefficients passes near k points, through them with an objective that counts residuals linearly: as much
+    as half of a small table, whose median would then say nothing.
+    """
+    if rank >= len(residuals):
+        return 0.0
+    return 1.4826 * float(np.median(np.sort(np.abs(residuals))[rank:]))
+
+
+def _directions(optimum: FittedCurve, at: Forward, counted: BoolArray) -> tuple[FloatArray, int]:
+    """Return each point's leverage (n,) on the law that some of the points determine, and their rank."""
+    jacobian = optimum.model.interval_jacobian(at)[0]
+    root = np.sqrt(optimum.weights) * counted
+    size = np.linalg.norm(jacobian * root, axis=1)
+    alive = (size > 0) & np.isfinite(size)
+    scaled = np.nan_to_num(jacobian[alive] / size[alive, None])
+    _, singular, directions = np.linalg.svd((scaled * root).T, full_matrices=False)
+    kept = singular > 1e-9 * singular.max(initial=0.0)
+    reach = (directions[kept] / singular[kept, None]) @ scaled
+    return np.asarray((reach**2).sum(axis=0), dtype=np.float64), int(kept.sum())
+
+
+def _suspects(optimum: FittedCurve, residuals: FloatArray, from_most: FloatArray) -> Iterator[NDArray[np.int64]]:
     """Yield rows to leave out: all that lie far together, since they may mask each other; then the most influential."""
     most = max(MOST_SUSPECTS * len(residuals), FEW_SUSPECTS)
-    for seen in (_of_most_points(optimum, scale), residuals):
+    for seen in (from_most, residuals):
         from_law = np.abs(seen - np.median(seen))
         far = np.flatnonzero((from_law > FAR * 1.4826 * np.median(from_law)) & (optimum.weights > 0))
         if 0 < len(far) <= most:
@@ -87,29 +137,36 @@ def _suspects(optimum: FittedCurve, residuals: FloatArray, scale: float) -> Iter
 
 
 def _of_most_points(optimum: FittedCurve, scale: float) -> FloatArray:
-    """Return residuals (n,) from where the law lies if large ones count linearly, so that few points bend it little."""
+    """Return parameters (1, P) of the law if large residuals count linearly, so that few points bend it little."""
     problem, p = optimum.model.problem, optimum.warm_start
     for _ in range(ROUNDS):
         curve = problem.with_rho(Rho(NEAR * scale, problem.rho.is_log))
         p = minimise(curve, p, weights=optimum.weights, steps=100).parameters
         residuals = problem.forward(p, optimum.weights).residuals[0]
         scale = max(1.4826 * float(np.median(np.abs(residuals))), SMALLEST_SPREAD * scale)
-    return np.asarray(residuals, dtype=np.float64)
+    return p
 
 
-def _without(optimum: FittedCurve, rows: NDArray[np.int64]) -> _Without | None:
-    """Return the fit without some rows; None where it does not settle."""
+def _without(optimum: FittedCurve, rows: NDArray[np.int64], *, starts: FloatArray, least: float) -> _Without | None:
+    """Return the fit without some rows; None where it does not settle or leaves nothing to tell its scatter by."""
     weights = optimum.weights.copy()
     weights[rows] = 0.0
     model = optimum.model
-    is_near = len(rows) == 1  # several outliers may have bent the law far from where it goes without them
-    refit = minimise(
-        model.problem, optimum.warm_start, weights=weights, newton=is_near, steps=100 if is_near else MAX_STEPS
-    )
-    if not refit.settled[0]:
+    is_near = len(rows) == 1
+    refits = minimise(model.problem, starts, weights=weights, newton=is_near, steps=100 if is_near else MAX_STEPS)
+    best = int(np.argmin(refits.objective))
+    if not refits.settled[best]:
         return None
-    residuals = model.problem.forward(refit.parameters, optimum.weights).residuals[0]
-    return _Without(model.to_interval_scale(refit.parameters)[0], residuals)
+    p = refits.parameters[best : best + 1]
+    at, stays = model.problem.forward(p, optimum.weights), weights > 0
+    leverage, rank = _directions(optimum, at, stays)
+    freedom = int(stays.sum()) - rank
+    if freedom < 1:
+        return None
+    spread = max(_spread(at.residuals[0][stays], rank), least)
+    distance = at.residuals[0][rows] / (spread * np.sqrt(1.0 + leverage[rows]))
+    cut = _cut(int(np.count_nonzero(optimum.weights)), len(rows), freedom=freedom)
+    return _Without(rows, model.to_interval_scale(p)[0], distance, cut)
 
 
 def _errors(optimum: FittedCurve, scale: float) -> FloatArray:
@@ -151,7 +208,7 @@ def _outlier(optimum: FittedCurve, rows: NDArray[np.int64], moves: FloatArray, d
         lie = f"{len(rows)} points lie" if len(rows) > 1 else "One point lies"
         moved = f"{lie} far off, though this objective hardly heeds it"
     message = (
-        f"{moved}: row {shown}{more}, with the distance from the law of the others in robust standard deviations. Look "
+        f"{moved}: row {shown}{more}, with the distance from the law of the others in robust standard errors. Look "
         "at how those models were trained; fit with and without them and report both."
     )
     return Finding(FindingCode.OUTLIERS, message)
