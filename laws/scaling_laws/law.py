@@ -38,6 +38,8 @@ class FindingCode(StrEnum):
     """Points that look like those of one training run are taken as independent."""
     TRAJECTORIES_ASSUMED = "TrajectoriesAssumed"
     """Points of one size are taken for checkpoints of one training run."""
+    BIASED = "Biased"
+    """The method itself misses the truth by more than its intervals say, and a better one exists."""
     OVERFLOW = "Overflow"
     """Numbers went beyond what a computer's integers or floating-point numbers hold."""
     EXTRAPOLATION_UNTESTED = "ExtrapolationUntested"
@@ -116,11 +118,20 @@ class Certificate:
     """Objective of the next best local optimum minus this one; None when there is no other."""
     active_bounds: tuple[str, ...]
     """Coefficients on their bounds."""
+    chance_of_another: float = 0.0
+    """That one more start would end in an optimum that none has found: the share of the starts that settled which ended
+    where no other did (Good 1953, doi:10.1093/biomet/40.3-4.237)."""
 
     @property
     def is_certified(self) -> bool:
-        """Gradient zero, curvature positive, and more than one start agrees."""
-        return self.gradient_norm < 1e-6 and self.smallest_curvature > 0 and self.starts_agreeing > 1
+        """Gradient zero, curvature positive, more than one start agrees, and others would hardly end elsewhere."""
+        is_optimum = self.gradient_norm < 1e-6 and self.smallest_curvature > 0
+        return is_optimum and self.starts_agreeing > 1 and not self.has_many_basins
+
+    @property
+    def has_many_basins(self) -> bool:
+        """Whether there are so many local optima that the best one found need not be the best one."""
+        return self.chance_of_another > 0.5
 
 
 @dataclass(frozen=True)

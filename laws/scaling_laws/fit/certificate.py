@@ -84,6 +84,7 @@ def certificate_at(
         starts_agreeing=int(np.sum(above <= AGREEMENT * floor)),
         next_basin_gap=_gap(above[above > AGREEMENT * floor], factor=model.objective_factor),
         active_bounds=tuple(name for name, hit in zip(model.names, seen.is_on_bound, strict=True) if hit),
+        chance_of_another=_share_alone(ends[np.isfinite(ends)], tolerance=AGREEMENT * floor),
     )
 
 
@@ -118,6 +119,14 @@ def _meaningless(model: Model, p: FloatArray) -> BoolArray:
     out = np.array([name not in living for name in model.names])
     out[model.amplitude_rows] = zero[model.amplitude_rows]
     return out
+
+
+def _share_alone(ends: FloatArray, *, tolerance: float) -> float:
+    """Return the share of objectives (starts,) that differ from every other one."""
+    steps = np.diff(np.sort(ends)) > tolerance
+    if not len(ends):
+        return 0.0
+    return float(np.mean(np.append(steps, True) & np.append(True, steps)))
 
 
 def _gap(above: FloatArray, *, factor: float) -> float | None:

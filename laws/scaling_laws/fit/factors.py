@@ -26,7 +26,7 @@ OF_FACTOR: Mapping[str, frozenset[str]] = {
     "compression": frozenset(
         (
             "pipeline", "sparsity", "S", "bits", "P", "effective_bits", "stored_bytes", "nonzero_parameters",
-            "extra_fraction", "inference_flops", "teacher_loss",
+            "extra_fraction", "inference_flops", "teacher_loss", "precision", "quantization",
         )
     ),
 }  # fmt: skip

@@ -11,6 +11,7 @@ from scaling_laws.fit.interval_scale import constant_rows, to_interval_scale
 from scaling_laws.fit.interval_values import Intervals
 from scaling_laws.fit.model import variable
 from scaling_laws.fit.point_findings import outliers, overflow
+from scaling_laws.fit.separation import collinear_variables
 from scaling_laws.law import Certificate, Finding, FindingCode
 from scaling_laws.points import FloatArray, Points
 
@@ -26,11 +27,12 @@ def law_findings(optimum: Optimum, points: Points, made: Intervals) -> tuple[Fin
     """Return the findings, the state of convergence first."""
     at = optimum.model.problem.forward(optimum.p[None], optimum.weights)
     residuals = at.predicted[0] - optimum.model.problem.observed
-    columns = np.column_stack([variable(points, name) for name in optimum.model.form.variables])
-    groups = np.unique(columns, axis=0, return_inverse=True)[1].ravel()
+    columns = {name: variable(points, name) for name in optimum.model.form.variables}
+    groups = np.unique(np.column_stack([*columns.values()]), axis=0, return_inverse=True)[1].ravel()
     fitted = len(optimum.model.names)
     return (
         convergence(optimum.certificate),
+        *collinear_variables(columns, optimum.weights),
         *_bounds(optimum),
         *_weakness(optimum, points, made),
         *shared_findings(points, residuals, groups, coefficients=fitted, method=made.method),
@@ -52,12 +54,20 @@ def convergence(seen: Certificate) -> Finding:
         *(["the gradient is not zero"] if seen.gradient_norm >= 1e-6 else []),
         *(["some direction is flat or falls"] if seen.smallest_curvature <= 0 else []),
         *(["no second start ended there"] if seen.starts_agreeing < 2 else []),
+        *([_many_basins(seen)] if seen.has_many_basins else []),
     ]
     message = (
         f"The optimum is not certified, because {' and '.join(reasons)} ({numbers}). Do not extrapolate from these "
         "coefficients; add points over a wider range of N and D, or fit a form with fewer coefficients."
     )
     return Finding(FindingCode.NOT_CONVERGED, message)
+
+
+def _many_basins(seen: Certificate) -> str:
+    return (
+        f"there are many local optima: {seen.chance_of_another:.0%} of the starts that settled ended where no other "
+        "did, so that a better optimum may not have been found"
+    )
 
 
 def _bounds(optimum: Optimum) -> Iterator[Finding]:

@@ -183,12 +183,19 @@ def _descend(model: ExpressionModel, starts: FloatArray, weights: FloatArray) ->
 
 
 def _finish_stragglers(model: ExpressionModel, optima: Optima, weights: FloatArray) -> Optima:
-    """Take the best starts that have not settled on to their end."""
-    order = np.argsort(optima.objective, kind="stable")[:STRAGGLERS]
-    rows = order[~optima.settled[order]]
+    """Take the best starts that have not settled on to their end.
+
+    Those that lag behind settled ones count only where they end below all of these: that several fall into one poor
+    valley, however slowly, is no sign that it is the deepest.
+    """
+    order = np.argsort(optima.objective, kind="stable")
+    rows = order[~optima.settled[order]][:STRAGGLERS]
     if len(rows):
         steps = int(FURTHER_STEPS * min(1.0, (MANY_COEFFICIENTS / model.problem.size) ** 2))
         more = minimise(model.problem, optima.parameters[rows], weights=weights, steps=steps)
-        optima.parameters[rows], optima.objective[rows] = more.parameters, more.objective
-        optima.settled[rows] = more.settled
+        lowest = optima.objective[optima.settled].min(initial=np.inf)
+        kept = np.isin(rows, order[:STRAGGLERS]) | (more.objective < lowest * (1 - AGREEMENT) - SMALLEST)
+        rows = rows[kept]
+        optima.parameters[rows], optima.objective[rows] = more.parameters[kept], more.objective[kept]
+        optima.settled[rows] = more.settled[kept]
     return optima
