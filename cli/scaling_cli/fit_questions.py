@@ -122,6 +122,7 @@ def _compared_json(entry: "Compared") -> dict[str, Any]:
         "crossValidatedError": entry.cross_validated_error,
         "exponents": entry.exponents,
         "backtests": [asdict(test) for test in entry.backtests],
+        "leftOut": entry.left_out,
         "findings": [] if law is None else [str(finding.code) for finding in law.findings],
     }
 

@@ -16,6 +16,10 @@ _KINDS: Final = (
     "trunk: a new model with a seed of its own; branch: the decay from a trunk at D; extension: a trunk that goes on "
     "to D first, and its branch there"
 )
+_NO_LIMITS: Final = (
+    "No limits: they come from bootstrap draws, which this law has none of. Linear makes them with --intervals pairs "
+    "(clusters: cluster-pairs), other forms with --bootstrap 1000."
+)
 
 
 def attribution_table(laws: str, answer: "Answer") -> "Iterator[RenderableType]":
@@ -31,6 +35,8 @@ def attribution_table(laws: str, answer: "Answer") -> "Iterator[RenderableType]"
     if answer.interaction is not None:
         table.add_row("of which interaction", *_change(answer.interaction))
     yield table
+    if answer.change.lower is None and answer.change.upper is None:
+        yield Text(_NO_LIMITS, style="dim")
 
 
 def proposals_table(laws: str, answer: "Answer") -> "Iterator[RenderableType]":

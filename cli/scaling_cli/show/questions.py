@@ -63,7 +63,8 @@ def _comparison(entries: "tuple[Compared, ...]") -> "Iterator[RenderableType]":
     table.caption, table.caption_justify, table.caption_style = _legend(labels), "left", "dim"
     yield table
     refused = [(entry.form, entry.refused.message) for entry in entries if entry.refused is not None]
-    yield from finding_blocks(refused)
+    left_out = [(entry.form, entry.left_out) for entry in entries if entry.left_out is not None]
+    yield from finding_blocks([*refused, *left_out])
 
 
 def _cells(entry: "Compared", labels: list[str], least: "Mapping[str, float]") -> list[str]:
@@ -93,7 +94,7 @@ def _rules(entries: "tuple[Compared, ...]", labels: list[str]) -> "Iterator[list
 
 def _legend(labels: list[str]) -> str:
     lines = [
-        "k: coefficients; ΔAIC, ΔBIC: above the least, under Student's t; errors in %",
+        "k: coefficients; ΔAIC, ΔBIC: above the least, by Student's t; errors in %",
         "CV: mean error of points whose trajectory was left out; a: N* ~ C^a",
         *(f"{i}: mean error with {label.rstrip(',')} held out" for i, label in enumerate(labels, start=1)),
     ]

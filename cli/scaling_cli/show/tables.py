@@ -15,5 +15,6 @@ def new_table(*columns: str, left: Sequence[str] = (), title: str | None = None)
     table = Table(box=box.SIMPLE_HEAD, title=title, title_style="bold", title_justify="left", header_style="bold")
     table.pad_edge = False
     for column in columns:
-        table.add_column(column, justify="left" if column in left else "right", overflow="fold")
+        longest = max(map(len, column.split()), default=0)  # a header may break between words, never inside one
+        table.add_column(column, justify="left" if column in left else "right", overflow="fold", min_width=longest)
     return table

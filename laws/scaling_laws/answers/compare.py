@@ -11,7 +11,9 @@ from typing import TypeGuard
 
 import numpy as np
 
+from scaling_laws.answers.along_compute import is_testable
 from scaling_laws.answers.backtest import Backtest, backtests
+from scaling_laws.answers.corners import response
 from scaling_laws.fit.compound.frontier import is_frontier
 from scaling_laws.fit.cross_validation import comparable, cross_validate, folds_of
 from scaling_laws.fit.curve import FittedCurve
@@ -41,6 +43,8 @@ class Compared:
     backtests: tuple[Backtest, ...]
     exponents: tuple[float, float] | None
     """Of the compute-optimal N* and D* in C, where the form has them."""
+    left_out: str | None = None
+    """Why a law has no likelihood or no held-out errors, where it has none."""
 
 
 def compare_forms(
@@ -77,9 +81,22 @@ def _compared(points: Points, name: str, objective: Objective | None, intervals:
         refused=None,
         criteria={} if curve is None else _criteria(points, curve),
         cross_validated_error=None if curve is None else _cross_validated(points, curve, comparable(by)),
-        backtests=() if curve is None else backtests(points, refit, level=law.level),
+        backtests=backtests(points, refit, level=law.level) if is_testable(law, points) else (),
         exponents=_exponents(law),
+        left_out=None if curve is not None else _why_left_out(law, is_tested=is_testable(law, points)),
     )
+
+
+def _why_left_out(law: Law, *, is_tested: bool) -> str:
+    """Return why a law that is no formula of the loss, fixed before it meets its points, cannot be compared in full."""
+    if is_frontier(law):
+        return "It speaks of the best models alone and predicts no loss of a point; its exponent a can be compared."
+    if (name := response(law)) != "loss":
+        return f"It predicts {name}, not the loss: neither its likelihood nor its errors compare with the others'."
+    rest = (
+        "its back-tests make it anew" if is_tested else "it depends on more than numbers, which back-tests do not"
+    )
+    return f"Its formula is made by its table, so that AIC, BIC and CV, which hold a formula, are left out; {rest}."
 
 
 def _predicts_loss(form: Form) -> TypeGuard[LogSumExpForm | ExpressionForm]:
