@@ -18,7 +18,8 @@ def isoloss_map(view: DenseView) -> Drawing:
     """Draw the plane; without a law, the points and the lines of equal compute alone."""
     N, D = extent([p.N for p in view.points], margin=0.2), extent([p.D for p in view.points], margin=0.25)
     plane = Plane(Axis("N", "Parameters N", N, "count"), Axis("D", "Training tokens D", D, "count"))
-    layers = [*_terrain(view, plane), *_isoflops(view, plane), *_valley(view, plane), *dots(view, plane)]
+    lines, budgets = _isoflops(view, plane)
+    layers = [*_terrain(view, plane), *lines, *_valley(view, plane), *budgets, *dots(view, plane)]
     return alt.layer(*layers).properties(width=HALF_WIDTH, height=HALF_HEIGHT + 40)
 
 
@@ -89,20 +90,30 @@ def _level_labels(lines: Sequence[Sequence[dict[str, object]]], plane: Plane) ->
     return [alt.Chart(values(rows)).mark_text(**how).encode(*plane.xy, text="text:N") for rows, how in places if rows]
 
 
-def _isoflops(view: DenseView, plane: Plane) -> list[alt.Chart]:
-    """Return lines of equal training compute, a few round budgets."""
+def _isoflops(view: DenseView, plane: Plane) -> tuple[list[alt.Chart], list[alt.Chart]]:
+    """Return lines of equal training compute, a few round budgets, and their labels, which no line shall cross."""
     if view.compute is None:
-        return []
+        return [], []
     N, (low, high) = np.geomspace(*plane.across.limits, 40), plane.up.limits
     per_token = view.compute.rule(N)
     lines = [_isoflop(C, N, C / per_token, (low, high)) for C in _budgets(per_token[0] * low, per_token[-1] * high)]
     labels = [_budget_label(line) for line in lines if len(line) > 8]
     rows = [row for line in lines for row in line]
     if not rows:
-        return []
+        return [], []
     line = alt.Chart(values(rows)).mark_line(color=light("axis"), strokeDash=[2, 4], strokeWidth=1.2, clip=True)
-    text = alt.Chart(values(labels)).mark_text(color=light("muted"), fontSize=10.5, align="left", dx=6, dy=-5)
-    return [line.encode(*plane.xy, alt.Detail("C:N")), *([text.encode(*plane.xy, text="text:N")] if labels else [])]
+    return [line.encode(*plane.xy, alt.Detail("C:N"))], _budget_labels(labels, plane)
+
+
+def _budget_labels(labels: Sequence[dict[str, object]], plane: Plane) -> list[alt.Chart]:
+    """Return the words of budgets on a halo that hides what lies beneath."""
+    if not labels:
+        return []
+    style: dict[str, Any] = {"fontSize": 10.5, "align": "left", "dx": 6, "dy": -5}
+    chart, surface = alt.Chart(values(labels)), light("surface")
+    halo = chart.mark_text(color=surface, stroke=surface, strokeWidth=4, strokeOpacity=0.85, **style)
+    marks = (halo, chart.mark_text(color=light("muted"), **style))
+    return [mark.encode(*plane.xy, text="text:N") for mark in marks]
 
 
 def _budget_label(line: Sequence[dict[str, object]]) -> dict[str, object]:

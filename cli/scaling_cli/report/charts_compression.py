@@ -117,7 +117,7 @@ def _front(models: Sequence[StoredModel], plane: Plane) -> alt.Chart:
     rows = [{"bytes": m.stored_bytes, "loss": short(m.loss)} for m in front]
     rows.append({"bytes": plane.across.limits[1], "loss": rows[-1]["loss"]})
     line = alt.Chart(values(rows)).mark_line(
-        interpolate="step-after", color=light("frontier"), strokeWidth=2.4, clip=True
+        interpolate="step-after", color=light("pareto"), strokeWidth=2.4, strokeDash=[7, 3], clip=True
     )
     steps: alt.Chart = line.encode(*plane.xy)
     return steps

@@ -244,19 +244,24 @@ def _limits(law: Law, lower: float | None, upper: float | None) -> str:
 
 def _budget_card(a: Answer) -> Card:
     best = " · ".join(f"{n} {count(i.value)}" for n, i in (("N", a.parameters), ("D", a.tokens)) if i)
-    return Card(f"Compute-optimal at {flops(a.at)} FLOPs", best, _expected(a.loss))
+    return Card(f"Compute-optimal at {flops(a.at)} FLOPs", best, _expected(a))
 
 
 def _memory_card(a: Answer) -> Card:
     best = " · ".join(
         [*([a.pipeline] if a.pipeline else []), *([f"N {count(a.parameters.value)}"] if a.parameters else [])]
     )
-    return Card(f"Best model in {size(a.at)}", best, _expected(a.loss))
+    return Card(f"Best model in {size(a.at)}", best, _expected(a))
 
 
-def _expected(loss: Interval | None) -> str:
-    if loss is None:
-        return ""
+def _expected(a: Answer) -> str:
+    """Return the loss that an answer expects, and whether that is more than a back-test has vouched for."""
+    told = [_loss(a.loss)] if a.loss is not None else []
+    is_beyond = any(f.code == FindingCode.EXTRAPOLATION_UNTESTED for f in a.findings)
+    return " · ".join([*told, *(["an untested extrapolation"] if is_beyond else [])])
+
+
+def _loss(loss: Interval) -> str:
     limits = interval(loss.lower, loss.upper) if loss.lower is not None or loss.upper is not None else ""
     return f"expected loss {estimate(loss.value, spread(loss))} {limits} nats".replace("  ", " ")
 

@@ -186,12 +186,14 @@ def _answer(a: Answer) -> tuple[str, ...]:
 def _count(i: Interval | None) -> str:
     if i is None:
         return MISSING
-    limits = count_interval(i.lower, i.upper)
-    return count(i.value) if limits == MISSING else f"{count(i.value)} {limits}"
+    if i.lower == i.upper:  # no limits, or a choice among the sweep's own models, which has none
+        return count(i.value)
+    return f"{count(i.value)} {count_interval(i.lower, i.upper)}"
 
 
 def _loss(i: Interval | None) -> str:
     if i is None:
         return MISSING
-    limits = interval(i.lower, i.upper)
-    return nats(i.value) if limits == MISSING else f"{estimate(i.value, spread(i))} {limits}"
+    if i.lower == i.upper:
+        return nats(i.value)
+    return f"{estimate(i.value, spread(i))} {interval(i.lower, i.upper)}"

@@ -16,6 +16,7 @@ ROLES = {
     "axis": ("#8a94a3", "#5d6a7d"),
     "grid": ("#e6eaf0", "#262f3d"),
     "frontier": ("#c8461a", "#ff9466"),
+    "pareto": ("#111827", "#f3f6fa"),
     "above": ("#b3541e", "#f0a267"),
     "below": ("#2166ac", "#7db8ea"),
     "terrain": ("#3b6fb6", "#5f9be6"),
