@@ -168,7 +168,7 @@ def test_lanes_die_with_a_killed_driver(driver: Driving, sweep: DriverPlan) -> N
     lanes = children(child)
     assert len(lanes) >= 2
     driver.kill()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while any(Path(f"/proc/{pid}/cwd").exists() for pid in (child, *lanes)) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not any(Path(f"/proc/{pid}/cwd").exists() for pid in (child, *lanes))

@@ -32,7 +32,7 @@ def test_lanes_die_with_a_killed_run(tmp_path: Path) -> None:
     time.sleep(0.5)
     kill(process.pid)
     process.wait()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while any(Path(f"/proc/{pid}/cwd").exists() for pid in lanes) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not any(Path(f"/proc/{pid}/cwd").exists() for pid in lanes)

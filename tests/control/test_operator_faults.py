@@ -72,7 +72,8 @@ def test_a_restarted_container_takes_its_own_lease_back_at_once(bed: Bed) -> Non
     with running(operator):
         operator.kill()
         operator.start()
-        operator.wait_ready(timeout_s=10)
+        wait_until(lambda: operator.page(operator.probes, "/livez")[0] == 200, "its process is up", timeout_s=60)
+        operator.wait_ready(timeout_s=12)  # sooner than the lease runs out
 
 
 @pytest.mark.slow

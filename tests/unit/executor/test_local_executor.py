@@ -138,12 +138,13 @@ def test_the_journal_has_a_start_and_an_end_of_every_attempt(tmp_path: Path) -> 
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_polite_signal_ends_the_run_promptly_and_the_next_goes_on(tmp_path: Path, name: signal.Signals) -> None:
     def stop(event: Event) -> None:
-        if isinstance(event, TrialProgress) and event.step >= 4 and not interrupted:
-            interrupted.append(event.trial.id)
-            os.kill(os.getpid(), name)
+        if isinstance(event, TrialProgress) and event.step >= 4 and event.trial.id not in at_work:
+            at_work.append(event.trial.id)
+            if len(at_work) == 2:
+                os.kill(os.getpid(), name)
 
-    interrupted: list[str] = []
-    trials = [trial("a", steps=40), trial("b", steps=40), trial("c", "a")]
+    at_work: list[str] = []
+    trials = [trial("a", steps=400), trial("b", steps=400), trial("c", "a")]
     before = signal.getsignal(signal.SIGINT)
     outcome = Run(tmp_path, trials, "pause=0.1 every=1", on_event=stop)()
     assert outcome.interrupted

@@ -49,7 +49,7 @@ async def _awaited(scenario: Awaitable[None]) -> None:
     await scenario
 
 
-async def until(claim: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
+async def until(claim: Callable[[], bool], *, timeout_s: float = 25.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not claim():
             await asyncio.sleep(0.01)
