@@ -21,7 +21,7 @@ class FindingCode(StrEnum):
     BOUND_HIT = "BoundHit"
     """A coefficient lies on the edge of what is allowed."""
     COLLINEAR = "Collinear"
-    """Columns of a linear law carry the same information."""
+    """Columns of a linear law, or log N and log D of another, carry the same information."""
     STEP_LIMITED = "StepLimited"
     """Points of fewer than 1,000 steps bias the exponents."""
     LACK_OF_FIT = "LackOfFit"

@@ -15,7 +15,7 @@ from scaling_laws.answers.along_compute import line_of, optimum_along
 from scaling_laws.answers.backtest import Reach
 from scaling_laws.answers.flops import SIX_ND, FlopsPerToken
 from scaling_laws.answers.predict import loss_at
-from scaling_laws.answers.surface import NoSurfaceError, Surface, has_surface, surface_draws, surface_of
+from scaling_laws.answers.surface import NoSurfaceError, Surface, has_surface, inseparable, surface_draws, surface_of
 from scaling_laws.answers.values import (
     FINDINGS_OF_AN_ANSWER,
     caveats,
@@ -53,6 +53,8 @@ def compute_optimal(
         flops: FLOPs a token at each size; 6 N unless the sweep says otherwise.
         reach: how far back-tests went, see `reach_of`; without it, whether C is an extrapolation is not judged.
     """
+    if reason := inseparable(law):
+        return refused_answer(law.form, QUESTION, training_flops, f"The best N and D cannot be told: {reason}")
     try:
         best = _optimum(law, training_flops, flops, level)
     except NoSurfaceError as reason:
@@ -190,7 +192,8 @@ def _no_optimum(law: Law, training_flops: float, log_N: float) -> str:
             f"the way towards {end}. Widen the sweep in both N and D."
         )
     flat = [name for name in ("A", "B", "alpha", "beta") if not law[name] > 0]
-    why = f"{' and '.join(flat)} of the law is zero" if flat else "the law's coefficients are too extreme"
+    verb = "are" if len(flat) > 1 else "is"
+    why = f"{' and '.join(flat)} of the law {verb} zero" if flat else "the law's coefficients are too extreme"
     return (
         f"There is no compute-optimal model at C = {training_flops:.4g}: {why}, so that the loss improves all the way "
         "towards one end. Widen the sweep in both N and D."

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scaling_laws.answers.flops import SIX_ND, FlopsPerToken
 from scaling_laws.answers.frontier import optimal_log_size
-from scaling_laws.answers.surface import Surface, surface_of
+from scaling_laws.answers.surface import Surface, inseparable, surface_of
 from scaling_laws.answers.trial_choices import Choices, Proposal, choices, trunks_of
 from scaling_laws.fit.quantiles import t_quantile
 from scaling_laws.law import Law
@@ -180,6 +180,8 @@ def next_trials(
 def _scene(law: Law, points: Points, training_flops: float, flops: FlopsPerToken) -> tuple[_Scene, float]:
     """Return what is asked about, and the loss that the law expects there."""
     surface = surface_of(law)
+    if reason := inseparable(law):
+        raise ValueError(f"The best N and D cannot be told: {reason}")
     log_N = float(optimal_log_size(surface, training_flops, flops))
     if not np.isfinite(log_N):
         raise ValueError(

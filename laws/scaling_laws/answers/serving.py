@@ -12,7 +12,7 @@ from scaling_laws.answers.backtest import Reach
 from scaling_laws.answers.flops import SIX_ND, FlopsPerToken
 from scaling_laws.answers.frontier import optimal_log_size, refused_answer
 from scaling_laws.answers.limits import BySize, Limit
-from scaling_laws.answers.surface import Surface, has_surface, no_surface, surface_draws, surface_of
+from scaling_laws.answers.surface import Surface, has_surface, inseparable, no_surface, surface_draws, surface_of
 from scaling_laws.answers.values import FINDINGS_OF_AN_ANSWER, finding_statuses, interval
 from scaling_laws.law import Finding, FindingCode, Law
 from scaling_laws.penalties import PipelineLaw, Sizes, penalty_at, penalty_draws
@@ -125,6 +125,8 @@ def _obstacle(law: Law, served: Sequence[Served], fitting: Sequence[tuple[int, S
     """Return why there can be no answer."""
     if not has_surface(law):
         return no_surface(law)
+    if reason := inseparable(law):
+        return f"The best N and D cannot be told: {reason}"
     if not served:
         return "No stored bytes were measured: nothing tells what fits."
     return None if fitting else f"Not even a model of one parameter stays within {limit}."

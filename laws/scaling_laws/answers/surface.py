@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaling_laws.forms import OWN_FORM
-from scaling_laws.law import Law
+from scaling_laws.law import FindingCode, Law
 from scaling_laws.points import FloatArray
 
 COEFFICIENTS = ("E", "A", "B", "alpha", "beta")
@@ -72,6 +72,13 @@ def no_surface(law: Law) -> str:
         f"A {law.form} law ({law.formula}) has no optimum over N and D: "
         "ask a law of form Chinchilla or Joint for compute-optimal sizes."
     )
+
+
+def inseparable(law: Law) -> str | None:
+    """Return the sentence that says why a law does not tell N from D; None where it does, or is linear."""
+    if law.form == "Linear":
+        return None
+    return next((finding.message for finding in law.findings if finding.code is FindingCode.COLLINEAR), None)
 
 
 def _require(law: Law) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from scaling_laws.answers import compute_optimal
 from scaling_laws.fit import IntervalOptions, Objective, fit_law
 from scaling_laws.law import FindingCode, Law, LawRefusedError
 from scaling_laws.points import FloatArray, Points, select
@@ -98,6 +99,33 @@ def test_few_steps_are_counted() -> None:
     law = fitted(replace(points, steps=np.where(points.D < 2e8, 500.0, 5000.0)))
     assert message(law, FindingCode.STEP_LIMITED).startswith("6 of 36 points took fewer than 1,000 optimizer steps")
     assert not fitted(replace(points, steps=np.full(36, 1000.0))).has(FindingCode.STEP_LIMITED)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.01, 0.1])
+@pytest.mark.parametrize("form", ["Chinchilla", "loss = E + A/N^a + B/D^b"])
+def test_runs_of_one_ratio_do_not_tell_size_from_tokens(spread: float, form: str) -> None:
+    law = fit_law(of_one_ratio(spread), form, intervals=IntervalOptions(draws=0))
+    told = message(law, FindingCode.COLLINEAR)
+    assert told.startswith("log N and log D move together (correlation ")
+    assert ("D/N is 20 in every run" if spread == 0 else "D/N goes from 1") in told
+    refused = compute_optimal(law, 1e21).refused
+    assert refused is not None
+    assert "Run some of the same sizes at other tokens per parameter" in refused
+
+
+def test_other_ratios_tell_size_from_tokens() -> None:
+    points = of_one_ratio(0.0)
+    mixed = replace(points, D=points.D * np.tile([0.5, 1.0, 2.0, 4.0], 4), clusters=None)
+    for apart in (mixed, replace(points, D=1e21 / (6 * points.N)), sweep()):
+        assert not fitted(apart).has(FindingCode.COLLINEAR)
+
+
+def of_one_ratio(spread: float) -> Points:
+    """Runs of 20 tokens per parameter, up to a spread of the ratio, that obey Hoffmann's law up to 0.3 %."""
+    rng = np.random.default_rng(5)
+    N = np.geomspace(2e7, 3e9, 16)
+    D = 20 * N * np.exp(spread * rng.normal(size=16))
+    return Points(N, D, (1.69 + 406.4 / N**0.34 + 410.7 / D**0.28) * np.exp(0.003 * rng.normal(size=16)))
 
 
 def test_structure_beyond_the_scatter_of_seeds_is_lack_of_fit() -> None:

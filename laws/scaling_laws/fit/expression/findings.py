@@ -11,6 +11,7 @@ from scaling_laws.fit.findings import shared_findings
 from scaling_laws.fit.interval_values import Intervals
 from scaling_laws.fit.law_findings import WEAK_RATIO, convergence
 from scaling_laws.fit.point_findings import outliers, overflow
+from scaling_laws.fit.separation import collinear_variables
 from scaling_laws.law import Finding, FindingCode
 from scaling_laws.points import FloatArray, Points
 
@@ -28,9 +29,11 @@ def expression_findings(optimum: ExpressionOptimum, points: Points, made: Interv
     residuals = model.problem.forward(optimum.p[None], optimum.weights).residuals[0]
     # Points of one N that differ in D are no replicates, even where the form does not know D.
     columns = np.column_stack([points.N, points.D, *(model.problem.columns[name] for name in model.form.variables)])
+    is_of_both = {"N", "D"} <= set(model.form.variables)
     groups = np.unique(columns, axis=0, return_inverse=True)[1].ravel()
     return (
         convergence(optimum.certificate),
+        *(collinear_variables({"N": points.N, "D": points.D}, optimum.weights) if is_of_both else ()),
         *_bounds(optimum),
         *_weakness(optimum, made),
         *shared_findings(points, residuals, groups, coefficients=len(model.names), method=made.method),
