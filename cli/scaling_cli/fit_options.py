@@ -34,7 +34,9 @@ SeedOption: TypeAlias = Annotated[int, typer.Option(help="Of the draws.")]
 FeaturesOption: TypeAlias = Annotated[
     str, typer.Option(metavar="X,log(Y),...", help="Linear: columns; text ones become dummies. Mixing: shares.")
 ]
-FixOption: TypeAlias = Annotated[str, typer.Option(metavar="E=1.7,...", help="Coefficients that are held at a value.")]
+FixOption: TypeAlias = Annotated[
+    list[str] | None, typer.Option(metavar="E=1.7,...", help="Coefficients that are held at a value; may be repeated.")
+]
 WhereOption: TypeAlias = Annotated[
     list[str] | None, typer.Option(metavar="COLUMN<VALUE", help="Keep rows that meet this; may be repeated.")
 ]

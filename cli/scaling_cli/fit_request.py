@@ -18,7 +18,7 @@ class FitRequest:
     level: float = 0.95
     seed: int = 0
     features: str = ""
-    fix: str = ""
+    fix: Sequence[str] = ()
     where: Sequence[str] = ()
     drop_invalid: bool = False
     parameters: str = "matmul"

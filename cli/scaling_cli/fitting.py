@@ -1,5 +1,6 @@
 """A fit from the command line: read the table, fit the law, answer the questions."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -122,14 +123,16 @@ def _method(name: str) -> IntervalMethod:
     raise CommandError(f"--intervals: there is no method {name!r}; {advice}")
 
 
-def _fixed(text: str) -> dict[str, float]:
-    """Return the values that `E=1.7,alpha=0.35` writes."""
+def _fixed(texts: Sequence[str]) -> dict[str, float]:
+    """Return the values that `E=1.7,alpha=0.35` and its like write."""
     values: dict[str, float] = {}
-    for part in (part for part in text.split(",") if part.strip()):
+    for part in (part for part in ",".join(texts).split(",") if part.strip()):
         name, _, number = (piece.strip() for piece in part.partition("="))
         value = as_number(number)
         if not name or value is None:
             raise CommandError(f"--fix: cannot read {part.strip()!r}; write it as E=1.7,alpha=0.35.")
+        if name in values:
+            raise CommandError(f"--fix: {name} is held twice, at {values[name]:g} and {value:g}; say one of them.")
         values[name] = value
     return values
 

@@ -49,7 +49,7 @@ def fit(  # noqa: PLR0913  # one argument an option; typer reads them off the si
     level: LevelOption = 0.95,
     seed: SeedOption = 0,
     features: FeaturesOption = "",
-    fix: FixOption = "",
+    fix: FixOption = None,
     where: WhereOption = None,
     drop_invalid: DropInvalidOption = False,
     parameters: ParametersOption = "matmul",

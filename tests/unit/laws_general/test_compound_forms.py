@@ -317,10 +317,18 @@ def test_every_compound_form_through_the_command(tmp_path: Path) -> None:
 def test_mistakes_in_fixed_coefficients_are_named(tmp_path: Path) -> None:
     N, D = grid()
     path = write(tmp_path, {"N": N, "D": D, "loss": dense(N, D)})
-    held = scaling("fit", path, "--form", "Chinchilla", "--bootstrap", 0, "--fix", "E=1.7,alpha=0.34")
+    held = scaling("fit", path, "--form", "Chinchilla", "--bootstrap", 0, "--fix", "E=1.7", "--fix", "alpha=0.34")
     assert held["coefficients"]["B"]["value"] == pytest.approx(2000, rel=1e-6)
-    for text, message in (("E", "cannot read 'E'"), ("gamma=2", "no coefficient 'gamma'"), ("A=-1", "positive A")):
-        result = CliRunner().invoke(app, ["fit", str(path), "--form", "Chinchilla", "--fix", text])
+    wrong = {
+        ("E",): "cannot read 'E'",
+        ("gamma=2",): "no coefficient 'gamma'",
+        ("A=-1",): "positive A",
+        ("E=1,E=2",): "E is held twice, at 1 and 2",
+        ("E=1", "E=2"): "E is held twice, at 1 and 2",
+    }
+    for texts, message in wrong.items():
+        options = [part for text in texts for part in ("--fix", text)]
+        result = CliRunner().invoke(app, ["fit", str(path), "--form", "Chinchilla", *options])
         assert result.exit_code == 2
         assert message in " ".join(result.output.split())
 
