@@ -1,6 +1,6 @@
 """Laws that would be refused after all training, whatever it gave: found before anything is spent."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from scaling_api.problems import Problem
@@ -9,7 +9,7 @@ from scaling_api.v1alpha1.laws import EXPRESSION, LossFunction
 from scaling_laws.bench import JOINT, LINEAR
 from scaling_laws.design.trajectory import DENSE
 from scaling_laws.fit.features import LOG
-from scaling_laws.forms import advice_on, form_names, own_form
+from scaling_laws.forms import ExpressionForm, advice_on, form_names, own_form
 from scaling_laws.records import FEATURE_COLUMNS
 
 FITTED_BY: Final[Mapping[str, LossFunction]] = {
@@ -72,6 +72,13 @@ def _wrong_features(spec: ExperimentSpec) -> Iterator[Problem]:
                 yield Problem(f"spec.laws[{index}].features", f"there is no column {column}; the columns are {known}")
 
 
+def _without_columns(form: ExpressionForm, known: Sequence[str]) -> str:
+    if idle := [name for name in form.equation.names_without_effect if name in known]:
+        verb = "cancels" if len(idle) == 1 else "cancel"
+        return f"{' and '.join(idle)} {verb} out, so that no column is left"
+    return f"no name is a column; the columns are {', '.join(known)}"
+
+
 def _wrong_expressions(spec: ExperimentSpec) -> Iterator[Problem]:
     known = (*FEATURE_COLUMNS, "loss", "throughput", "S", "P")
     for index, law in enumerate(spec.laws):
@@ -89,4 +96,4 @@ def _wrong_expressions(spec: ExperimentSpec) -> Iterator[Problem]:
         elif not coefficients:
             yield Problem(where, "all names are columns, so that there is nothing to fit")
         elif not variables:
-            yield Problem(where, f"no name is a column; the columns are {', '.join(known)}")
+            yield Problem(where, _without_columns(form, known))

@@ -43,6 +43,12 @@ class Equation:
         """Variables and coefficients of the right-hand side, in order of appearance."""
         return tuple(self.graph.nodes[i].name for i in self.graph.below(self.root) if self.graph.nodes[i].name)
 
+    @property
+    def names_without_effect(self) -> tuple[str, ...]:
+        """Names that are written on the right-hand side and cancel there, as N in `E/(N - N)`."""
+        left = set(self.names)
+        return tuple(node.name for node in self.graph.nodes if node.name and node.name not in left)
+
 
 def parse_equation(text: str) -> Equation:
     """Return the equation that a text such as `loss = E + A*N^-alpha` writes down.
@@ -134,6 +140,9 @@ class _Parser:
         value = float(token.text)
         if not math.isfinite(value):
             raise ExpressionError(f"The number {token.text} is too large", self.text, token.position)
+        if value == 0 and any(digit in "123456789" for digit in token.text.lower().partition("e")[0]):
+            reason = f"The number {token.text} is so small that a computer holds it as zero,"
+            raise ExpressionError(reason, self.text, token.position)
         return self.graph.number(value)
 
     def _named(self, token: Token) -> int:

@@ -54,6 +54,7 @@ def test_an_expression_of_bits_sees_the_compressed_models(sweep) -> None:
         ("loss = E + * N", "found '*' at position 12"),
         ("loss = N + D", "nothing to fit"),
         ("loss = E + A*x^2", "no name is a column"),
+        ("loss = E/(N - N) + a", "N cancels out, so that no column is left"),
         ("wer = E + A/N^a", "there is no column wer"),
         ("import os", "'os' at position 8"),
     ],

@@ -42,6 +42,12 @@ def test_values(text: str, expected: float) -> None:
     assert value(text) == pytest.approx(expected, rel=1e-15)
 
 
+def test_names_that_cancel_are_known() -> None:
+    assert parse_equation("E/(N - N) + a").names_without_effect == ("N",)
+    assert parse_equation("E + 0*N/D").names_without_effect == ("N", "D")
+    assert parse_equation("E + 0e7 + A/N^a + (N - N)").names_without_effect == ()
+
+
 def test_the_left_hand_side_names_the_response() -> None:
     assert parse_equation("loss = a*N").response == "loss"
     assert parse_equation("L = a*N").response == "loss"
@@ -69,6 +75,7 @@ def test_the_left_hand_side_names_the_response() -> None:
         ("a = b = c", 7, "a further ="),
         ("exp = a", 5, "Expected"),
         ("1e999", 1, "too large"),
+        ("E + A/N^1e-400", 9, "so small that a computer holds it as zero"),
         ("a; b", 2, "unexpected character ';'"),
         ("lambda x: x", 9, "unexpected character ':'"),
         ("(" * 51 + "a" + ")" * 51, 51, "nested more than 50 deep"),

@@ -159,6 +159,13 @@ def build_expression_model(form: ExpressionForm, points: Points, *, objective: O
     )
 
 
+def _without_variables(form: ExpressionForm, known: tuple[str, ...]) -> str:
+    if idle := [name for name in form.equation.names_without_effect if name in known]:
+        what, terms = ("has no effect", "its terms") if len(idle) == 1 else ("have no effect", "their terms")
+        return f"{' and '.join(idle)} {what} in {form.formula!r}, where {terms} cancel or are zero; no column is left."
+    return f"No name in {form.formula!r} is a column; the points have {', '.join(known)}."
+
+
 def _told_apart(form: ExpressionForm, points: Points) -> tuple[NamedForm, dict[str, FloatArray], FloatArray]:
     response = form.equation.response
     known = (*column_names(points), *(("loss",) if response != "loss" else ()))
@@ -167,7 +174,7 @@ def _told_apart(form: ExpressionForm, points: Points) -> tuple[NamedForm, dict[s
     variables, coefficients = form.split_names(frozenset(known))
     columns = {name: numeric_column(points, name) for name in variables}
     if not variables:
-        raise ValueError(f"No name in {form.formula!r} is a column; the points have {', '.join(known)}.")
+        raise ValueError(_without_variables(form, known))
     if response in variables:
         raise ValueError(f"{form.formula!r} predicts {response} from itself; only one side may name it.")
     return (
