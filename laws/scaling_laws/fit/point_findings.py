@@ -206,7 +206,8 @@ def _outlier(optimum: FittedCurve, rows: NDArray[np.int64], moves: FloatArray, d
     moved = f"{noun} {optimum.model.names[worst]} by {abs(moves[worst]):.2g} standard errors"
     if abs(moves[worst]) <= INFLUENTIAL:
         lie = f"{len(rows)} points lie" if len(rows) > 1 else "One point lies"
-        moved = f"{lie} far off, though this objective hardly heeds it"
+        without = "them" if len(rows) > 1 else "it"
+        moved = f"{lie} far off, though without {without} no coefficient moves by more than its standard error"
     message = (
         f"{moved}: row {shown}{more}, with the distance from the law of the others in robust standard errors. Look "
         "at how those models were trained; fit with and without them and report both."
