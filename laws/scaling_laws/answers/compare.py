@@ -93,9 +93,7 @@ def _why_left_out(law: Law, *, is_tested: bool) -> str:
         return "It speaks of the best models alone and predicts no loss of a point; its exponent a can be compared."
     if (name := response(law)) != "loss":
         return f"It predicts {name}, not the loss: neither its likelihood nor its errors compare with the others'."
-    rest = (
-        "its back-tests make it anew" if is_tested else "it depends on more than numbers, which back-tests do not"
-    )
+    rest = "its back-tests make it anew" if is_tested else "it depends on more than numbers, which back-tests do not"
     return f"Its formula is made by its table, so that AIC, BIC and CV, which hold a formula, are left out; {rest}."
 
 
