@@ -25,6 +25,8 @@ SIZE_FACTOR = 2.0
 FEWEST_HELD_OUT = 2
 FEWEST_COVERED = 0.5
 """A law whose prediction intervals hold fewer held-out points than this has failed, whatever its error."""
+UNTESTABLE = (FindingCode.NOT_CONVERGED, FindingCode.WEAKLY_IDENTIFIED)
+"""Of a fit of the kept points whose predictions of the others are an accident: neither a pass nor a failure."""
 MOST_NUMBERS = 4_000_000
 """Draws times points that are held in memory at once."""
 
@@ -114,7 +116,7 @@ class Reach:
             return f"back-tests reached a factor of {self.factor:.3g} in compute: {self.best}"
         if self.worst:
             return f"the law failed its back-tests: {self.worst}"
-        return "no back-test was possible with these points"
+        return "no back-test was possible with these points: too few of them stay to fit the law on, or to identify it"
 
 
 def backtests(points: Points, fit: Callable[[Points], Law], *, level: float = 0.95) -> tuple[Backtest, ...]:
@@ -122,7 +124,7 @@ def backtests(points: Points, fit: Callable[[Points], Law], *, level: float = 0.
 
     Args:
         points: of the law.
-        fit: fits the law on part of them; what it refuses is no back-test.
+        fit: fits the law on part of them; what it refuses, or finds that they do not identify, is no back-test.
         level: of the prediction intervals whose coverage is counted.
     """
     results = (backtest(points, held, fit, label=label, level=level) for label, held in _holdouts(points))
@@ -132,13 +134,18 @@ def backtests(points: Points, fit: Callable[[Points], Law], *, level: float = 0.
 def backtest(
     points: Points, held: NDArray[np.bool_], fit: Callable[[Points], Law], *, label: str, level: float = 0.95
 ) -> Backtest | None:
-    """Return how the law fitted on the points outside `held` predicts those inside; None where it cannot be fitted."""
+    """Return how the law fitted on the points outside `held` predicts those inside.
+
+    None where it cannot be fitted, or where its own points do not identify it.
+    """
     seen, unseen = select(points, ~held), select(points, held)
     if not len(seen) or not len(unseen):
         return None
     try:
         law = fit(seen)
     except ValueError:  # refused, or a form of one's own that a part of the points leaves without a value
+        return None
+    if any(law.has(code) for code in UNTESTABLE):
         return None
     predicted = _predicted(law, unseen)
     errors = np.abs(predicted / unseen.loss - 1.0)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scaling_laws.fit.certificate import AGREEMENT, certify
 from scaling_laws.fit.model import Model, build_model
@@ -12,7 +13,7 @@ from scaling_laws.fit.profile import follow_valley
 from scaling_laws.fit.starts import starting_points
 from scaling_laws.forms.base import LogSumExpForm
 from scaling_laws.law import Certificate
-from scaling_laws.points import FloatArray, Points
+from scaling_laws.points import FloatArray, Points, select
 
 STARTS = 16
 SEARCH_POINTS = 10_000
@@ -50,9 +51,35 @@ class Optimum:
         zero = np.isin(np.arange(len(self.p)), self.model.amplitude_rows) & (self.p <= self.model.problem.lower)
         return np.where(zero, np.log(REVIVED_SHARE), self.p)[None]
 
+    def reordered(self, rows: NDArray[np.int64]) -> "Optimum":
+        """Return the optimum with its points in another order."""
+        model = replace(self.model, problem=self.model.problem.part(rows))
+        return replace(self, model=model, weights=self.weights[rows])
+
 
 def find_optimum(form: LogSumExpForm, points: Points, *, objective: Objective) -> Optimum:
-    """Return the best optimum over all starts; a term that tends to zero is set to zero where that is no worse."""
+    """Return the best optimum over all starts; a term that tends to zero is set to zero where that is no worse.
+
+    Points in any order give the same optimum.
+    """
+    order = canonical_order(points)
+    found = _find_optimum(form, select(points, order), objective=objective)
+    return found.reordered(np.argsort(order, kind="stable"))
+
+
+def canonical_order(points: Points) -> NDArray[np.int64]:
+    """Return the rows by N, D, loss and weight: along a flat direction the rounding of sums decides where descents end.
+
+    Larger tables stay as they are: a search on part of them takes their points by loss.
+    """
+    if len(points) > SEARCH_POINTS:
+        return np.arange(len(points))
+    features = [column for _, column in sorted(points.features.items()) if np.asarray(column).dtype.kind in "fiub"]
+    weights = [] if points.weights is None else [points.weights]
+    return np.lexsort((*features, *weights, points.loss, points.D, points.N))
+
+
+def _find_optimum(form: LogSumExpForm, points: Points, *, objective: Objective) -> Optimum:
     model = build_model(form, points, objective=objective)
     weights = np.ones(len(points)) if points.weights is None else np.asarray(points.weights, dtype=np.float64)
     optima = _search(model, weights)

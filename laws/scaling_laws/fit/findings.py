@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from scaling_laws.fit.options import FEWEST_FOR_BOOTSTRAP_T
 from scaling_laws.fit.quantiles import f_tail
 from scaling_laws.law import Finding, FindingCode, IntervalMethod
 from scaling_laws.points import FloatArray, Points
@@ -59,6 +60,8 @@ def _too_few_clusters(points: Points, method: IntervalMethod) -> Iterator[Findin
             if method not in {IntervalMethod.NONE, IntervalMethod.PAIRS, IntervalMethod.LEAST_SQUARES}
             else f"the {method} intervals treat points of one trajectory as independent"
         )
+        if 1 < clusters < FEWEST_FOR_BOOTSTRAP_T:
+            consequence = f"a cluster bootstrap-t would be noise and {consequence}"
         trajectories = "one trajectory" if clusters == 1 else f"{clusters} independent trajectories"
         yield Finding(
             FindingCode.TOO_FEW_CLUSTERS,

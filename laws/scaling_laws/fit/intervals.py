@@ -8,7 +8,7 @@ from scaling_laws.fit import bootstrap_intervals as bootstrap
 from scaling_laws.fit.curvature_intervals import curvature_intervals
 from scaling_laws.fit.curve import FittedCurve
 from scaling_laws.fit.interval_values import Intervals, cluster_members
-from scaling_laws.fit.options import IntervalOptions
+from scaling_laws.fit.options import FEWEST_FOR_BOOTSTRAP_T, IntervalOptions
 from scaling_laws.fit.wild import blocks_of, jackknife
 from scaling_laws.law import IntervalMethod
 from scaling_laws.points import Points
@@ -34,11 +34,21 @@ def choose_method(points: Points, options: IntervalOptions) -> IntervalMethod:
         raise ValueError(f"{method} intervals are for Linear; choose WildClusterBootstrapT, CV3 or PairsBootstrap.")
     if method in BY_CLUSTER and clusters < 2:
         raise ValueError(f"{method} intervals need points of at least two trajectories, and there are {clusters}.")
+    if method == IntervalMethod.WILD_CLUSTER_T and clusters < FEWEST_FOR_BOOTSTRAP_T:
+        raise ValueError(too_few_for_bootstrap_t(clusters))
     if options.draws == 0 and method not in WITHOUT_DRAWS:
         return IntervalMethod.NONE
     if method is not None:
         return method
-    return IntervalMethod.WILD_CLUSTER_T if clusters >= 2 else IntervalMethod.PAIRS
+    return IntervalMethod.WILD_CLUSTER_T if clusters >= FEWEST_FOR_BOOTSTRAP_T else IntervalMethod.PAIRS
+
+
+def too_few_for_bootstrap_t(clusters: int) -> str:
+    """Return why so few trajectories get no wild-cluster bootstrap-t."""
+    return (
+        f"{IntervalMethod.WILD_CLUSTER_T} intervals need points of at least {FEWEST_FOR_BOOTSTRAP_T} trajectories, and "
+        f"there are {clusters}; choose CV3, which needs two."
+    )
 
 
 def make_intervals(optimum: FittedCurve, points: Points, options: IntervalOptions) -> Intervals:

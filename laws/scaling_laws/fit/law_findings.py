@@ -9,6 +9,7 @@ from scaling_laws.fit.descend import Optimum
 from scaling_laws.fit.findings import shared_findings
 from scaling_laws.fit.interval_scale import constant_rows, to_interval_scale
 from scaling_laws.fit.interval_values import Intervals
+from scaling_laws.fit.levels import FEWEST_LEVELS, levels, undetermined
 from scaling_laws.fit.model import variable
 from scaling_laws.fit.point_findings import outliers, overflow
 from scaling_laws.fit.separation import collinear_variables
@@ -105,17 +106,20 @@ def _bound_hit(message: str) -> Finding:
 
 def _weakness(optimum: Optimum, points: Points, made: Intervals) -> Iterator[Finding]:
     """Yield at most one WeaklyIdentified that names every reason."""
-    reasons = [*_few_levels(optimum, points), *_flat(optimum), *_near_zero(optimum, made)]
+    reasons = [*_few_levels(optimum, points, made), *_flat(optimum), *_near_zero(optimum, made)]
     if reasons:
         advice = "Add sizes or token counts that widen the range."
         yield Finding(FindingCode.WEAKLY_IDENTIFIED, f"{'; '.join(reasons)}. {advice}"[:1000])
 
 
-def _few_levels(optimum: Optimum, points: Points) -> Iterator[str]:
+def _few_levels(optimum: Optimum, points: Points, made: Intervals) -> Iterator[str]:
     for name in optimum.model.form.variables:
-        levels = len(np.unique(np.log(variable(points, name)).round(9)))
-        if levels < 3:
-            yield f"{name} takes only {levels} values, which any exponent can fit"
+        count = levels(points, name)
+        if count < FEWEST_LEVELS:
+            text = f"{name} takes only {count} values, which any exponent can fit"
+            *others, last = undetermined(optimum.model.form, points, (name,)) or ("",)
+            is_told = bool(others) and made.lower is not None
+            yield f"{text}, so that {', '.join(others)} and {last} have no intervals" if is_told else text
 
 
 def _flat(optimum: Optimum) -> Iterator[str]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scaling_laws.fit.intervals import too_few_for_bootstrap_t
 from scaling_laws.fit.least_squares import LeastSquares
-from scaling_laws.fit.options import IntervalOptions
+from scaling_laws.fit.options import FEWEST_FOR_BOOTSTRAP_T, IntervalOptions
 from scaling_laws.fit.quantiles import t_quantile, t_tails
 from scaling_laws.fit.resample import cluster_pairs_weights, pairs_weights, webb_factors
 from scaling_laws.fit.wild import blocks_of
@@ -32,7 +33,7 @@ class LinearIntervals:
 
 
 def linear_intervals(squares: LeastSquares, points: Points, options: IntervalOptions) -> LinearIntervals:
-    """Return limits by the chosen method: wild-cluster-t where trajectories are known, else least squares' own.
+    """Return limits by the chosen method: wild-cluster-t of four trajectories or more, else least squares' own.
 
     Raises:
         ValueError: the method needs trajectories that the points do not name.
@@ -58,13 +59,18 @@ def _choose(members: NDArray[np.int64] | None, options: IntervalOptions, *, is_l
         )
     if method in BY_CLUSTER and members is None:
         raise ValueError(f"{method} intervals need points of at least two trajectories.")
+    clusters = 0 if members is None else int(members.max()) + 1
+    if method == IntervalMethod.WILD_CLUSTER_T and clusters < FEWEST_FOR_BOOTSTRAP_T:
+        raise ValueError(too_few_for_bootstrap_t(clusters))
     if options.draws == 0 and method not in {IntervalMethod.HC3, IntervalMethod.CV3}:
         return IntervalMethod.LEAST_SQUARES
     if method is not None and method != IntervalMethod.NONE:
         return method
     if members is None:
         return IntervalMethod.LEAST_SQUARES
-    return IntervalMethod.CV3 if is_large else IntervalMethod.WILD_CLUSTER_T
+    if is_large:
+        return IntervalMethod.CV3
+    return IntervalMethod.WILD_CLUSTER_T if clusters >= FEWEST_FOR_BOOTSTRAP_T else IntervalMethod.LEAST_SQUARES
 
 
 def _errors(squares: LeastSquares, members: NDArray[np.int64] | None) -> dict[str, FloatArray]:

@@ -1,20 +1,22 @@
 """From points to a law, for forms that are sums of power-law terms."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from scaling_laws.fit.checks import refuse_too_few
-from scaling_laws.fit.descend import find_optimum
+from scaling_laws.fit.descend import Optimum, canonical_order, find_optimum
 from scaling_laws.fit.interval_values import Intervals
 from scaling_laws.fit.intervals import choose_method, make_intervals
 from scaling_laws.fit.law_findings import law_findings
+from scaling_laws.fit.levels import undetermined, without_undetermined
 from scaling_laws.fit.likelihood import criteria, refuse_without_likelihood, reported_objective, with_density
 from scaling_laws.fit.model import variable
 from scaling_laws.fit.options import IntervalOptions, Objective
 from scaling_laws.forms.base import LogSumExpForm
 from scaling_laws.law import Estimate, Law
-from scaling_laws.points import FloatArray, Points
+from scaling_laws.points import FloatArray, Points, select
 
 
 def fit_log_sum_exp(points: Points, form: LogSumExpForm, *, objective: Objective, intervals: IntervalOptions) -> Law:
@@ -24,7 +26,8 @@ def fit_log_sum_exp(points: Points, form: LogSumExpForm, *, objective: Objective
     if objective.is_density:
         objective = with_density(objective, lambda known: find_optimum(form, points, objective=known))
     optimum = find_optimum(form, points, objective=objective)
-    made = make_intervals(optimum, points, intervals)
+    made = _intervals(optimum, points, intervals, objective=objective)
+    made = without_undetermined(made, form, points)
     at = optimum.model.problem.forward(optimum.p[None], optimum.weights)
     fitted = np.exp(at.predicted[0] + optimum.model.log_scale)
     return Law(
@@ -54,6 +57,23 @@ def fit_log_sum_exp(points: Points, form: LogSumExpForm, *, objective: Objective
         findings=law_findings(optimum, points, made),
         details=made.details,
     )
+
+
+def _intervals(optimum: Optimum, points: Points, options: IntervalOptions, *, objective: Objective) -> Intervals:
+    """Return the intervals; draws of trajectories, of which each is named, are the same for rows in any order.
+
+    Where the constant trades against a term freely, the intervals of the others are made with the constant held.
+    """
+    form = optimum.model.form
+    floors = {term.amplitude for term in form.terms if not term.powers} & set(undetermined(form, points))
+    values = dict(zip(form.coefficients, optimum.coefficients.tolist(), strict=True))
+    if floors and all(values[name] > 0 for name in floors) and options.draws:
+        held = replace(form, fixed=(*form.fixed, *((name, values[name]) for name in sorted(floors))))
+        optimum = find_optimum(held, points, objective=objective)
+    if points.clusters is None:
+        return make_intervals(optimum, points, options)
+    order = canonical_order(points)
+    return make_intervals(optimum.reordered(order), select(points, order), options)
 
 
 def goodness(response: FloatArray, fitted: FloatArray, weights: FloatArray) -> Mapping[str, float]:

@@ -6,6 +6,10 @@ from typing import Literal, TypeAlias, get_args
 
 from scaling_laws.law import IntervalMethod
 
+FEWEST_FOR_BOOTSTRAP_T = 4
+"""Trajectories below which studentised draws are noise: of two or three, each draw's own error is near to nothing, or
+the same whatever is drawn."""
+
 Loss: TypeAlias = Literal["log-huber", "huber", "log-mse", "mse", "log-t", "t", "log-huber-density", "huber-density"]
 
 
@@ -81,7 +85,7 @@ class IntervalOptions:
     """How standard errors and confidence limits are made."""
 
     method: IntervalMethod | None = None
-    """None chooses: wild-cluster bootstrap-t where trajectories are known, pairs bootstrap where not."""
+    """None chooses: wild-cluster bootstrap-t of four trajectories or more, else the pairs bootstrap."""
     draws: int = 1000
     """Bootstrap draws; 0 leaves out intervals (Linear keeps its least-squares ones)."""
     level: float = 0.95

@@ -1,9 +1,11 @@
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from scaling_laws.answers import backtest, backtests, compute_optimal, reach_of
+from scaling_laws.fit import IntervalOptions, fit_law
 from scaling_laws.law import Finding, FindingCode, LawRefusedError
 from scaling_laws.points import Points, flops_column
 
@@ -65,6 +67,30 @@ def test_a_fit_that_is_refused_is_no_back_test(truth):
     assert backtests(grid(truth), refuse) == ()
     empty = Points(*(np.zeros(0) for _ in range(3)))
     assert backtests(empty, refuse) == ()
+
+
+@pytest.mark.parametrize("code", [FindingCode.NOT_CONVERGED, FindingCode.WEAKLY_IDENTIFIED])
+def test_a_fit_that_its_points_do_not_identify_is_neither_passed_nor_failed(truth, true_fit, code):
+    points = grid(truth)
+    _, four, ten = backtests(points, true_fit)
+
+    def fit(part):
+        law = true_fit(part)
+        return replace(law, findings=(Finding(code, "flat"),)) if len(part) <= ten.fitted_points else law
+
+    results = backtests(points, fit)
+    assert four in results
+    assert ten not in results
+    assert reach_of(points, results).factor == four.compute_factor < ten.compute_factor
+
+
+def test_a_cut_that_leaves_two_sizes_bridges_nothing(truth):
+    points = grid(truth)
+    held = points.N > 5e4
+    fit = partial(fit_law, intervals=IntervalOptions(draws=0))
+    assert backtest(points, held, fit, label="the larger sizes") is None
+    (finding,) = reach_of(points, ()).findings(flops_column(points).max() * 2, None, None)
+    assert "no back-test was possible" in finding.message
 
 
 def test_answers_within_what_was_tested_stand_without_a_finding(truth, true_fit, make_law):

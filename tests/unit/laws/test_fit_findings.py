@@ -8,7 +8,7 @@ import pytest
 
 from scaling_laws.answers import compute_optimal
 from scaling_laws.fit import IntervalOptions, Objective, fit_law
-from scaling_laws.law import FindingCode, Law, LawRefusedError
+from scaling_laws.law import FindingCode, IntervalMethod, Law, LawRefusedError
 from scaling_laws.points import FloatArray, Points, select
 
 SIZES, TOKENS = np.geomspace(1e6, 1e9, 6), np.geomspace(1e8, 1e11, 6)
@@ -51,6 +51,33 @@ def test_two_sizes_only_do_not_converge() -> None:
     assert not law.has(FindingCode.CONVERGED)
     assert "flat" in message(law, FindingCode.NOT_CONVERGED)
     assert "N takes only 2 values" in message(law, FindingCode.WEAKLY_IDENTIFIED)
+
+
+def test_two_sizes_leave_their_term_and_the_constant_without_intervals() -> None:
+    law = fitted(sweep(sizes=(1e7, 1e9), seeds=3), draws=100)
+    limits = {c.name: (c.standard_error, c.lower, c.upper) for c in law.coefficients}
+    assert all(limits[name] == (None, None, None) for name in ("E", "A", "alpha"))
+    assert all(x is not None for name in ("B", "beta") for x in limits[name])
+    assert law.draws is None
+    assert not {"E", "A", "alpha"} & set(law.details["cv3"])
+    assert "2 values, which any exponent can fit, so that E, A and alpha have no intervals" in message(
+        law, FindingCode.WEAKLY_IDENTIFIED
+    )
+
+
+def test_two_sizes_are_enough_where_the_constant_is_held() -> None:
+    law = fit_law(sweep(sizes=(1e7, 1e9), seeds=3), intervals=IntervalOptions(draws=100), fixed={"E": 1.7})
+    assert all(c.lower is not None for c in law.coefficients if c.name != "E")
+    assert law.draws is not None
+
+
+def test_rows_in_any_order_give_the_same_law_along_a_flat_direction() -> None:
+    points = sweep(sizes=(1e7, 3e7), seeds=2)
+    orders = [np.random.default_rng(seed).permutation(len(points)) for seed in range(4)]
+    laws = [fitted(select(points, order), "log-huber", draws=50) for order in orders]
+    assert len({law.coefficients for law in laws}) == 1
+    for law, order in zip(laws, orders, strict=True):
+        np.testing.assert_allclose(law.fitted * np.exp(law.residuals), points.loss[order])
 
 
 def test_a_narrow_range_of_sizes_is_weakly_identified() -> None:
@@ -194,6 +221,22 @@ def test_copies_of_rows_are_named_and_are_no_replicates() -> None:
     assert not law.has(FindingCode.LACK_OF_FIT)
     own = replace(select(points, rows), features={"run": np.array([f"r{i}" for i in range(180)])})
     assert not any("repeat another row" in f.message for f in fitted(own).findings)
+
+
+@pytest.mark.parametrize("form", ["Chinchilla", "Linear"])
+def test_a_bootstrap_t_of_two_trajectories_is_left_out_and_said(form: str) -> None:
+    points = replace(sweep(), clusters=np.arange(36) % 2)
+    law = fit_law(points, form, intervals=IntervalOptions(draws=100))
+    assert law.interval_method == ("LeastSquares" if form == "Linear" else "PairsBootstrap")
+    told = message(law, FindingCode.TOO_FEW_CLUSTERS)
+    assert "2 independent trajectories" in told
+    assert f"a cluster bootstrap-t would be noise and the {law.interval_method} intervals treat points" in told
+    for c in law.coefficients:
+        assert c.lower < c.value - 0.5 * c.standard_error
+        assert c.value + 0.5 * c.standard_error < c.upper
+    asked = IntervalOptions(method=IntervalMethod.WILD_CLUSTER_T, draws=100)
+    with pytest.raises(ValueError, match="at least 4 trajectories, and there are 2"):
+        fit_law(points, form, intervals=asked)
 
 
 def test_one_trajectory_is_no_plural() -> None:
