@@ -8,7 +8,7 @@ import numpy as np
 from scaling_laws.fit.checks import refuse_too_few
 from scaling_laws.fit.descend import Optimum, canonical_order, find_optimum
 from scaling_laws.fit.interval_values import Intervals
-from scaling_laws.fit.intervals import choose_method, make_intervals
+from scaling_laws.fit.intervals import OF_LIKELIHOOD, choose_method, make_intervals
 from scaling_laws.fit.law_findings import law_findings
 from scaling_laws.fit.levels import undetermined, without_undetermined
 from scaling_laws.fit.likelihood import criteria, refuse_without_likelihood, reported_objective, with_density
@@ -70,7 +70,7 @@ def _intervals(optimum: Optimum, points: Points, options: IntervalOptions, *, ob
     if floors and all(values[name] > 0 for name in floors) and options.draws:
         held = replace(form, fixed=(*form.fixed, *((name, values[name]) for name in sorted(floors))))
         optimum = find_optimum(held, points, objective=objective)
-    if points.clusters is None:
+    if points.clusters is None or choose_method(points, options) in OF_LIKELIHOOD:
         return make_intervals(optimum, points, options)
     order = canonical_order(points)
     return make_intervals(optimum.reordered(order), select(points, order), options)
