@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from scaling_api.v1alpha1.execution import Storage
 from scaling_api.v1alpha1.trial import Failure, FailureClass
 from scaling_operator.failure_table import RULES, UNKNOWN, Retry, Rule, Source, Verdict
 from scaling_operator.observed import (
@@ -26,6 +27,8 @@ from scaling_operator.observed import (
 LONGEST_DETAIL = 600
 """Characters of other people's messages that are quoted."""
 _NORMAL_WAITS = frozenset({"", "ContainerCreating", "PodInitializing"})
+_STORAGE_FULL = "StorageFull"
+"""The driver's reason."""
 _EXIT_CODE = re.compile(r"exit code:? (-?[0-9]+)")
 
 
@@ -49,6 +52,18 @@ def verdict_of(source: Source, reason: str, *, about: str, message: str = "") ->
 def failure_of(verdict: Verdict) -> Failure:
     """Return the verdict as the API holds it."""
     return Failure(failure_class=verdict.failure_class, reason=verdict.reason, message=verdict.message[:1024])
+
+
+def with_remedy(failure: Failure, storage: Storage) -> Failure:
+    """Return why a driver's trials stopped; of storage that is full, also with its name and what makes it go on."""
+    if failure.reason != _STORAGE_FULL:
+        return failure
+    full = f"the claim {storage.claim_name}" if storage.claim_name is not None else f"{storage.uri}"
+    remedy = (
+        f"This storage is {full}: enlarge it, or free some room, then suspend and resume the experiment; finished "
+        "trials are kept."
+    )
+    return failure.model_copy(update={"message": f"{failure.message[: 1023 - len(remedy)]} {remedy}"})
 
 
 def pod_trouble(pod: PodSeen, warnings: Iterable[WarningSeen] = ()) -> Verdict | None:
@@ -187,4 +202,5 @@ __all__ = [
     "queue_trouble",
     "ray_job_end",
     "verdict_of",
+    "with_remedy",
 ]

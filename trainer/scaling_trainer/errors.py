@@ -41,6 +41,15 @@ class DiskFullError(ConfigurationError):
             "trials are kept."
         )
 
+    @classmethod
+    def on_node(cls, folder: Path) -> "DiskFullError":
+        """Return the error for the disk of a node whose scratch folder is `folder`: results are kept elsewhere."""
+        return cls(
+            f"There is no room left in {folder}, where a node keeps the files of trials that run: {_free_space(folder)}"
+            ". Give the node more room (resources.ephemeralStorage), and run the experiment again: finished trials are "
+            "kept."
+        )
+
 
 class CheckpointError(Exception):
     """A checkpoint cannot be used; `folder` is where it was looked for, `fact` says what was found."""

@@ -11,7 +11,7 @@ from scaling_operator.conditions import holds
 from scaling_operator.decide.draft import Aim, Draft
 from scaling_operator.decide.messages import follows
 from scaling_operator.decide.rows import lost_parent
-from scaling_operator.failures import has_ended, ray_job_end
+from scaling_operator.failures import has_ended, ray_job_end, with_remedy
 
 MOST_REPLAYS: Final = 3
 """Failures in a row after which unread rows are left in storage."""
@@ -49,7 +49,8 @@ def _stop(draft: Draft) -> Failure | None:
         return Failure(failure_class=FailureClass.APPLICATION, reason=failed.reason, message=failed.message[:1024])
     answer = draft.answer
     if answer is not None and answer.state.stopped is not None and follows(draft, answer.state, Intent.RUN):
-        return answer.state.stopped
+        storage = draft.observed.settings.storage_of(draft.spec.execution.storage)
+        return with_remedy(answer.state.stopped, storage)
     return _too_many_failed(draft)
 
 

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from scaling_api.v1alpha1.trial import FailureClass
-from scaling_trainer.errors import ConfigurationError
+from scaling_trainer.errors import ConfigurationError, DiskFullError
 from scaling_trainer.executors.busy import BusyTimes
 from scaling_trainer.executors.cores import usable_cores
 from scaling_trainer.executors.failures import failure_of_error, failure_of_exit
 from scaling_trainer.probe import gemm_gflops
+from scaling_trainer.storage.errors import storage_error
+from scaling_trainer.storage.local_files import LocalFiles
+from scaling_trainer.storage.patience import PatientFiles
 
 
 def cgroups(root: Path, membership: str, files: dict[str, str]) -> Path:
@@ -129,6 +132,34 @@ def test_whose_fault_an_exception_is(
     failure = failure_of_error(error, folder=tmp_path)
     assert (failure.failure_class, failure.reason) == (failure_class, reason)
     assert words in failure.message
+
+
+def test_full_storage_is_named_and_not_the_scratch_folder(tmp_path: Path) -> None:
+    full = storage_error(FULL, uri="/results")
+    full.__cause__ = FULL
+    failure = failure_of_error(full, folder=tmp_path, is_scratch=True)
+    assert (failure.failure_class, failure.reason) == (CONFIGURATION, "StorageFull")
+    assert "the storage /results" in failure.message
+    assert str(tmp_path) not in failure.message
+
+
+def test_a_full_scratch_folder_is_a_nodes_and_no_place_of_results(tmp_path: Path) -> None:
+    failure = failure_of_error(FULL, folder=tmp_path, is_scratch=True)
+    assert (failure.failure_class, failure.reason) == (CONFIGURATION, "DiskFull")
+    assert f"no room left in {tmp_path}, where a node keeps" in failure.message
+    assert "ephemeralStorage" in failure.message
+
+
+class FullNode(LocalFiles):
+    def fetch(self, name: str, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_what_is_fetched_fills_the_node_and_not_the_storage(tmp_path: Path) -> None:
+    files = PatientFiles(FullNode(tmp_path / "results"), patience_s=0)
+    with pytest.raises(DiskFullError, match="where a node keeps") as caught:
+        files.fetch("a", tmp_path / "scratch" / "a")
+    assert failure_of_error(caught.value, folder=tmp_path, is_scratch=True).reason == "DiskFull"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """How an experiment ends: done, given up, asked something else; and how it is opened again."""
 
+from typing import Any
+
+import pytest
 from scene import (
     NOW,
     DriverPhase,
@@ -143,6 +146,25 @@ def test_a_driver_that_needs_a_person_ends_the_experiment() -> None:
     over = stopped(begun.but(driver=answer(DriverPhase.FINISHED, plan_hash=hash_of(begun), stopped=why)))
     assert over.says("Failed") == ("True", "CorpusUnreadable")
     assert over.condition("Failed").message == "There is no s3://x."
+
+
+@pytest.mark.parametrize(
+    ("storage", "name"),
+    [
+        ({}, "the claim scaling-results: enlarge it"),
+        ({"storage": {"uri": "s3://bucket/a"}}, "s3://bucket/a: enlarge it"),
+    ],
+)
+def test_full_storage_is_named_with_what_to_do(storage: dict[str, Any], name: str) -> None:
+    begun = running({"execution": storage})
+    says = "There is no room left in the storage /results (No space left). Free some space there. " + "x" * 900
+    why = Failure(failure_class=FailureClass.CONFIGURATION, reason="StorageFull", message=says)
+    over = stopped(begun.but(driver=answer(DriverPhase.FINISHED, plan_hash=hash_of(begun), stopped=why)))
+    message = over.condition("Failed").message
+    assert message.startswith("There is no room left in the storage /results")
+    assert f"This storage is {name}, or free some room, then suspend and resume the experiment" in message
+    again = over.with_spec({"execution": storage, "suspend": True}).settled()
+    assert again.with_spec({"execution": storage}).settled().says("Failed") == ("False", "NoFailure")
 
 
 def test_every_message_is_a_sentence_and_names_no_counter() -> None:

@@ -85,7 +85,10 @@ def run_attempt(
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a trial are its failures too
         _print_traceback(work.trial, error)
         checkpoint = error.folder if isinstance(error, CheckpointError) else None
-        return Raised(failure=failure_of_error(error, folder=setup.folder), checkpoint=checkpoint)
+        return Raised(
+            failure=failure_of_error(error, folder=setup.folder, is_scratch=setup.store is not None),
+            checkpoint=checkpoint,
+        )
 
 
 def _run(run: RunTrial, work: Work, context: TrialContext, *, store: str | None) -> object:

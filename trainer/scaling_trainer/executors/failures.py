@@ -29,15 +29,17 @@ def failure(failure_class: FailureClass, reason: str, message: str) -> Failure:
     )
 
 
-def failure_of_error(error: BaseException, *, folder: Path) -> Failure:
+def failure_of_error(error: BaseException, *, folder: Path, is_scratch: bool = False) -> Failure:
     """Return what an exception of a trial means.
 
     Args:
         error: whatever was raised.
         folder: the results folder, whose disk is described when it is full.
+        is_scratch: results are kept in a storage, and the folder is a node's own.
     """
-    if any(isinstance(link, OSError) and link.errno in DISK_FULL for link in _chain(error)):
-        return failure(FailureClass.CONFIGURATION, "DiskFull", str(DiskFullError.at(folder)))
+    full = _full(error, folder=folder, is_scratch=is_scratch)
+    if full is not None:
+        return failure(FailureClass.CONFIGURATION, _name(full), str(full))
     if getattr(error, "is_configuration", False):
         return failure(FailureClass.CONFIGURATION, _name(error), str(error))
     if getattr(error, "is_infrastructure", False):
@@ -47,6 +49,11 @@ def failure_of_error(error: BaseException, *, folder: Path) -> Failure:
     if isinstance(error, MemoryError):
         return failure(FailureClass.APPLICATION, "OutOfMemory", f"The trial ran out of memory. {_last_line(error)}")
     return failure(FailureClass.APPLICATION, type(error).__name__, _last_line(error))
+
+
+def full_disk(folder: Path, *, is_scratch: bool) -> DiskFullError:
+    """Return the error for the full disk of a folder, which is that of the results or a node's own."""
+    return DiskFullError.on_node(folder) if is_scratch else DiskFullError.at(folder)
 
 
 def failure_of_exit(code: int, *, log: Path) -> Failure:
@@ -75,6 +82,14 @@ def failure_of_exit(code: int, *, log: Path) -> Failure:
         "WorkerCrashed",
         f"The trial's process crashed with {name}; its last words are in {log}.",
     )
+
+
+def _full(error: BaseException, *, folder: Path, is_scratch: bool) -> DiskFullError | None:
+    """Return what is full, if that is the cause: as who noticed it names it, or else the folder's disk."""
+    told = next((link for link in _chain(error) if isinstance(link, DiskFullError)), None)
+    if told is None and any(isinstance(link, OSError) and link.errno in DISK_FULL for link in _chain(error)):
+        return full_disk(folder, is_scratch=is_scratch)
+    return told
 
 
 def _name(error: BaseException) -> str:

@@ -9,10 +9,10 @@ from pathlib import Path
 from scaling_api.v1alpha1.trial import TrialSpec
 from scaling_laws.design.cost import trial_seconds
 from scaling_trainer.context import TrialContext
-from scaling_trainer.errors import ConfigurationError, DiskFullError
+from scaling_trainer.errors import ConfigurationError
 from scaling_trainer.executors.base import Capacity, Event, Ledger, Orders, Outcome
 from scaling_trainer.executors.cores import usable_cores
-from scaling_trainer.executors.failures import failure_of_exit
+from scaling_trainer.executors.failures import failure_of_exit, full_disk
 from scaling_trainer.executors.lane import Lane
 from scaling_trainer.executors.loop import Manner, run_loop
 from scaling_trainer.executors.messages import Lost, Message, Setup, Work
@@ -69,7 +69,7 @@ class LocalExecutor:
         manner = Manner(
             estimate=self._estimate,
             pool_of=lambda trial: _POOL,
-            full_disk=lambda: str(DiskFullError.at(self._folder)),
+            full_disk=lambda: str(full_disk(self._folder, is_scratch=self._setup.store is not None)),
             is_eager=True,
             idle_s=math.inf,
         )

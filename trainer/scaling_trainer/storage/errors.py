@@ -11,7 +11,7 @@ What a file system raises is an OSError; `storage_error` says which of these it 
 import errno
 from typing import Final
 
-from scaling_trainer.errors import DISK_FULL, ConfigurationError
+from scaling_trainer.errors import DISK_FULL, ConfigurationError, DiskFullError
 
 _REFUSALS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG})
 # Names of the S3 error codes as Arrow's messages have them, and those of Google's storage. See
@@ -42,7 +42,7 @@ class StorageRefusedError(StorageError, ConfigurationError):
     """A person must act: no retry can help."""
 
 
-class StorageFullError(StorageError, ConfigurationError):
+class StorageFullError(StorageError, DiskFullError):
     """There is no room in storage."""
 
 

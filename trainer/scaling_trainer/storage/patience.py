@@ -7,7 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from scaling_trainer.storage.errors import StorageError, StorageRefusedError, StorageUnreachableError, storage_error
+from scaling_trainer.errors import DiskFullError
+from scaling_trainer.storage.errors import (
+    StorageError,
+    StorageFullError,
+    StorageRefusedError,
+    StorageUnreachableError,
+    storage_error,
+)
 from scaling_trainer.storage.files import Files
 
 _FIRST_WAIT_S: Final = 0.1
@@ -51,8 +58,15 @@ class PatientFiles:
         self._tried(lambda: self._files.write(name, content))
 
     def fetch(self, name: str, target: Path) -> None:
-        """See `Files`."""
-        self._tried(lambda: self._files.fetch(name, target))
+        """See `Files`.
+
+        Raises:
+            DiskFullError: the disk of `target` is full.
+        """
+        try:
+            self._tried(lambda: self._files.fetch(name, target))
+        except StorageFullError as error:  # storage is read alone
+            raise DiskFullError.on_node(target.parent) from error
 
     def names(self, folder: str) -> list[str]:
         """See `Files`."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from scaling_api.v1alpha1.trial import TrialSpec
 from scaling_trainer.context import TrialContext
-from scaling_trainer.errors import DiskFullError
 from scaling_trainer.executors.base import Capacity, Event, Ledger, Orders, Outcome
 from scaling_trainer.executors.cores import usable_cores
+from scaling_trainer.executors.failures import full_disk
 from scaling_trainer.executors.local import RUN_TRIAL, estimate_of, setup_of
 from scaling_trainer.executors.loop import Manner, run_loop
 from scaling_trainer.executors.messages import Setup
@@ -78,7 +78,7 @@ class RayExecutor:
         manner = Manner(
             estimate=self._estimate,
             pool_of=self._pool_of,
-            full_disk=lambda: str(DiskFullError.at(self._folder)),
+            full_disk=lambda: str(full_disk(self._folder, is_scratch=self._setup.store is not None)),
             is_eager=self._local is not None,
             idle_s=math.inf if self._local else self._idle_s,
         )
