@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scaling_api.messages import ended
 from scaling_api.v1alpha1.status import TrialState
 from scaling_api.v1alpha1.trial import FailureClass
 from scaling_cli.errors import CommandError, ExitCode
@@ -184,7 +185,7 @@ def _checked_corpus(local: LocalPlan, folder: Path) -> Sequence[str]:
         corpus.require(max(trial.tokens for trial in local.plan.trials), context=language.context_length)
         return corpus.remarks(context=language.context_length, sequences=spec.training.evaluation_sequences)
     except CorpusError as error:
-        raise CommandError(f"spec.task.language.corpus: {error}.") from None
+        raise CommandError(ended(f"spec.task.language.corpus: {error}")) from None
 
 
 def _train(local: LocalPlan, results: "ResultsFolder", *, finished: frozenset[str]) -> "Done":

@@ -68,6 +68,11 @@ def _allowed(detail: ErrorDetails) -> str:
     return _BOUNDS[kind](detail["ctx"]) if kind in _BOUNDS else detail["msg"].removeprefix("Value error, ")
 
 
+def ended(sentence: str) -> str:
+    """Return the sentence with a full stop, unless it ends already."""
+    return sentence if sentence.endswith((".", "?", "!", "…")) else f"{sentence}."
+
+
 def shown(found: object) -> str:
     """Return what was found as JSON, cut to one line."""
     if isinstance(found, dict):

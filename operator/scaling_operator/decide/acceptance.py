@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
+from scaling_api.messages import ended
 from scaling_api.problems import Problem
 from scaling_laws.design.corpora import PYTHON_CORPUS_FINGERPRINT
 from scaling_laws.design.identity import RECIPE_VERSION
@@ -26,7 +27,7 @@ def accept(draft: Draft) -> Draft:
 
 def refusal_of(reason: str, problems: Iterable[Problem]) -> Refusal:
     """Return the refusal that names the problems."""
-    lines = [f"{problem}." for problem in problems]
+    lines = [ended(str(problem)) for problem in problems]
     more = f" And {len(lines) - MOST_SHOWN} more." if len(lines) > MOST_SHOWN else ""
     return Refusal(reason, " ".join(lines[:MOST_SHOWN]) + more)
 

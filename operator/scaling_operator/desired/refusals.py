@@ -1,5 +1,6 @@
 """What an experiment asks for and the administrator, or the cluster, does not allow."""
 
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -11,6 +12,7 @@ from scaling_api.v1alpha1.experiment import ExperimentSpec
 from scaling_operator.desired.environment import is_reserved
 from scaling_operator.desired.execution import effective_execution
 from scaling_operator.desired.quantities import parse_quantity, slots_of
+from scaling_operator.desired.volumes import RESULTS
 from scaling_operator.desired.workers import TPU
 from scaling_operator.settings import Settings
 
@@ -24,6 +26,7 @@ def refusals(spec: ExperimentSpec, settings: Settings, *, namespace: str) -> tup
     asked = spec.execution
     effective = effective_execution(asked, settings)
     return (
+        *_corpus(spec, effective, settings),
         *_levels(spec, effective.pools),
         *_pools(asked),
         *_accelerators(effective.pools, settings, namespace=namespace),
@@ -38,6 +41,27 @@ def refusals(spec: ExperimentSpec, settings: Settings, *, namespace: str) -> tup
 def accelerators_of(pools: Sequence[Pool]) -> int:
     """Return how many accelerators the pools have with all their nodes."""
     return sum(pool.max_nodes * pool.accelerator.per_node for pool in pools if pool.accelerator is not None)
+
+
+def _corpus(spec: ExperimentSpec, effective: Execution, settings: Settings) -> Iterator[Problem]:
+    """A path is in a pod only where something is mounted, or in an image of the user's own."""
+    uri = spec.task.language.corpus.uri if spec.task.language is not None else None
+    if uri is None or _is_remote(uri) or spec.execution.image is not None:
+        return
+    mounted = [str(mount.get("mountPath")) for mount in settings.pods.volume_mounts]
+    if effective.storage is not None and effective.storage.claim_name is not None:
+        mounted.append(RESULTS)
+    path = posixpath.normpath(re.sub("^file:(//)?", "", uri))
+    if not any(f"{path}/".startswith(f"{folder.rstrip('/')}/") for folder in mounted):
+        below = f", or a path below {' or '.join(mounted)}" if mounted else ""
+        yield Problem(
+            "spec.task.language.corpus.uri",
+            f"pods do not see files of your machine; name a bucket, such as s3://bucket/corpus{below}, found {uri}",
+        )
+
+
+def _is_remote(uri: str) -> bool:
+    return not uri.startswith("file:") and _SCHEME.match(uri) is not None
 
 
 def _levels(spec: ExperimentSpec, pools: Sequence[Pool]) -> Iterator[Problem]:
@@ -137,7 +161,7 @@ def _storage(asked: Execution, settings: Settings) -> Iterator[Problem]:
         return
     if not settings.allowed.storage:
         yield Problem("spec.execution.storage", "the administrator allows the default storage alone; leave it out")
-    elif (uri := asked.storage.uri) and (uri.startswith("file:") or not _SCHEME.match(uri)):
+    elif (uri := asked.storage.uri) and not _is_remote(uri):
         yield Problem(
             "spec.execution.storage.uri",
             f"a pod's own files are lost with it; name a bucket, such as s3://bucket/prefix, or a claim, found {uri}",

@@ -73,6 +73,17 @@ def test_what_cannot_be_done_is_refused_by_its_path(
     assert not refused.observed.ray_jobs
 
 
+def test_a_question_in_a_refusal_gets_no_full_stop() -> None:
+    refused = scene({"laws": [{"name": "x", "form": "Chinchila"}]}).settled()
+    assert refused.condition("Accepted").message.endswith("did you mean Chinchilla?")
+
+
+def test_a_corpus_on_the_users_machine_is_refused_before_anything_is_created() -> None:
+    refused = scene({"task": {"language": {"corpus": {"uri": "/nonexistent/x"}}}}).settled()
+    assert refused.says("Accepted") == ("False", "NotAllowed")
+    assert not refused.observed.ray_jobs
+
+
 def test_a_cluster_of_a_spec_that_is_no_longer_allowed_goes() -> None:
     begun = running()
     refused = begun.with_spec({"training": {"precision": "BF16"}}).but(driver=silence(60)).settled()

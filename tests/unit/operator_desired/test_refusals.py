@@ -30,6 +30,49 @@ def test_what_is_usual_is_given(execution):
     assert told(experiment_spec(**execution), Settings()) == []
 
 
+MOUNT = {"pods": {"volumeMounts": [{"name": "texts", "mountPath": "/texts"}]}}
+BUCKET = {"storage": {"uri": "s3://bucket/a"}}
+
+
+def corpus_at(uri, **execution):
+    given = experiment_spec(**execution)
+    corpus = given.task.language.corpus.model_copy(update={"python": None, "uri": uri})
+    language = given.task.language.model_copy(update={"corpus": corpus})
+    return given.model_copy(update={"task": given.task.model_copy(update={"language": language})})
+
+
+@pytest.mark.parametrize(
+    ("uri", "settings", "execution"),
+    [
+        ("s3://texts/mine", {}, {}),
+        ("/results/texts", {}, {}),
+        ("file:///results/texts/a.txt", {}, {}),
+        ("/texts", MOUNT, BUCKET),
+        ("/texts/a.txt", MOUNT, BUCKET),
+        ("/in/the/image", {}, {"image": "own"}),
+    ],
+)
+def test_a_corpus_that_pods_may_see_is_read(uri, settings, execution):
+    assert told(corpus_at(uri, **execution), settings_with(**settings)) == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "settings", "execution"),
+    [
+        ("/nonexistent/x", {}, {}),
+        ("file:///nonexistent/x", {}, {}),
+        ("texts/a.txt", MOUNT, {}),
+        ("/texts-of-others", MOUNT, {}),
+        ("/results/../etc", {}, {}),
+        ("/results/texts", {}, BUCKET),
+    ],
+)
+def test_a_corpus_on_the_users_machine_is_refused(uri, settings, execution):
+    (problem,) = told(corpus_at(uri, **execution), settings_with(**settings))
+    assert problem.startswith("spec.task.language.corpus.uri: pods do not see files of your machine")
+    assert problem.endswith(f"found {uri}")
+
+
 @pytest.mark.parametrize(
     ("execution", "settings", "says"),
     [
