@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from scaling_api.messages import ended
 from scaling_api.problems import InvalidExperimentError
 from scaling_api.v1alpha1 import ExperimentSpec, ScalingExperiment
 from scaling_api.v1alpha1.execution import Budget
@@ -112,6 +113,20 @@ def notes_on(local: LocalPlan) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def notes_for_cluster(loaded: LoadedExperiment) -> tuple[str, ...]:
+    """Return those sentences that are true of a cluster too; the corpus is not read: no count depends on it."""
+    from scaling_operator.planning import UNKNOWN_CORPUS
+
+    spec = loaded.experiment.spec
+    try:
+        plan = plan_trials(spec, corpus_fingerprint=UNKNOWN_CORPUS)
+    except InvalidExperimentError as error:
+        return tuple(ended(str(problem)) for problem in error.problems)
+    took = estimate_of(plan.trials, spec, lanes=1)
+    local = LocalPlan(loaded.experiment, plan, UNKNOWN_CORPUS, 1, took, Place.CLUSTER)
+    return (*unused(spec, place=Place.CLUSTER), *_hopeless_laws(local), *_never_fitted(local))
+
+
 def _beyond_budget(local: LocalPlan) -> Iterator[str]:
     budget = local.experiment.spec.budget
     if budget == Budget():
@@ -193,7 +208,7 @@ def _read_fingerprint(corpus: "Corpus") -> str:
     except ImportError as error:
         raise CommandError(f"To read this corpus {error.name} is needed; {INSTALL_TRAINER}.") from None
     except ValueError as error:
-        raise CommandError(f"spec.task.language.corpus: {error}.") from None
+        raise CommandError(ended(f"spec.task.language.corpus: {error}")) from None
 
 
 def _lanes(spec: ExperimentSpec) -> int:

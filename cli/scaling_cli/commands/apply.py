@@ -48,6 +48,7 @@ def apply(
     cluster = cluster.within(namespace_for(loaded, options) or cluster.namespace)
     applied = apply_experiment(cluster, loaded, dry_run=dry_run)
     _say(applied, is_dry_run=dry_run)
+    _note(loaded)
     if wait:
         _wait(cluster, applied.experiment, options, timeout_s=timeout_s)
     elif not dry_run:
@@ -81,6 +82,15 @@ def _say(applied: "Applied", *, is_dry_run: bool) -> None:
         output().print(f"  {change}", soft_wrap=True)
     for kept in applied.kept:
         messages().print(f"{kept}; someone else has set it, and it stays.", style="yellow", soft_wrap=True)
+
+
+def _note(loaded: "LoadedExperiment") -> None:
+    """Say what will not work out, as `scaling plan` says it."""
+    from scaling_cli.planning import notes_for_cluster
+    from scaling_cli.show.console import messages
+
+    for note in notes_for_cluster(loaded):
+        messages().print(note, style="yellow", soft_wrap=True)
 
 
 def _wait(

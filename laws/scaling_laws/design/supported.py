@@ -27,9 +27,9 @@ def unsupported(spec: ExperimentSpec, *, place: Place = Place.MACHINE) -> tuple[
     return (*_task(spec), *_compression(spec), *_compute(spec, place), *_precision(spec))
 
 
-def unused(spec: ExperimentSpec) -> tuple[str, ...]:
-    """Return a sentence for each setting that only a cluster has a use for; trials run on this machine's CPU."""
-    return tuple(_unused(spec))
+def unused(spec: ExperimentSpec, *, place: Place = Place.MACHINE) -> tuple[str, ...]:
+    """Return a sentence for each setting that has no use there: on a machine, all that only a cluster can follow."""
+    return tuple(_unpriced(spec) if place is Place.CLUSTER else _unused(spec))
 
 
 def _task(spec: ExperimentSpec) -> Iterator[Problem]:
@@ -86,6 +86,15 @@ def _compute(spec: ExperimentSpec, place: Place) -> Iterator[Problem]:
 def _precision(spec: ExperimentSpec) -> Iterator[Problem]:
     if spec.training.precision is not Precision.FP32:
         yield Problem("spec.training.precision", f"trials are trained in FP32 alone, found {spec.training.precision}")
+
+
+def _unpriced(spec: ExperimentSpec) -> Iterator[str]:
+    if spec.budget.cost is None:
+        return
+    if not spec.execution.pools:
+        yield "spec.budget.cost has an effect only where the administrator's default pool has an hourlyPrice."
+    elif all(pool.hourly_price is None for pool in spec.execution.pools):
+        yield "spec.budget.cost has no effect here: no pool has an hourlyPrice."
 
 
 def _unused(spec: ExperimentSpec) -> Iterator[str]:

@@ -25,6 +25,16 @@ def stages(*operations: dict[str, Any]) -> dict[str, Any]:
     return {"sweep": {"compression": [{"name": "dense"}, {"name": "x", "stages": list(operations)}]}}
 
 
+def test_a_limit_of_cost_on_a_cluster_needs_a_price() -> None:
+    def notes(**execution: Any) -> tuple[str, ...]:
+        return unused(spec({"budget": {"cost": 5}, "execution": execution}), place=Place.CLUSTER)
+
+    assert "no pool has an hourlyPrice" in " ".join(notes(pools=[{"name": "a"}]))
+    assert "only where the administrator's default pool has an hourlyPrice" in " ".join(notes())
+    assert notes(pools=[{"name": "a", "hourlyPrice": 2.0}]) == ()
+    assert unused(spec({"execution": {"pools": [{"name": "a"}]}}), place=Place.CLUSTER) == ()
+
+
 def test_what_is_built_is_accepted() -> None:
     built = stages({"prune": {"sparsity": 0.5}}, {"finetune": {"fraction": 0.1}}, {"quantize": {"weightBits": 1}})
     assert unsupported(spec(built)) == ()
