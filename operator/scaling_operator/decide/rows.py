@@ -26,6 +26,8 @@ class _Folded:
     refused: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     interrupted: int = 0
+    unplanned: int = 0
+    """Of these, trials that have left the plan."""
     why_interrupted: str | None = None
 
 
@@ -104,6 +106,7 @@ def _take(row: Row, folded: _Folded, planned: Mapping[str, TrialSpec] | None) ->
             folded.failures.append(status.failure)
         if status.state is TrialState.INTERRUPTED:
             folded.interrupted += 1
+            folded.unplanned += planned is not None and trial not in planned
             folded.why_interrupted = folded.why_interrupted or (status.failure.message if status.failure else None)
 
 
@@ -127,12 +130,22 @@ def _events(folded: _Folded) -> Iterator[Event]:
             why = record.status.failure.message if record.status.failure else "Its loss was not finite."
             yield Event("Warning", reason, f"Trial {record.spec.id} {state.lower()}. {why}"[:1024])
     if folded.interrupted:
-        rest = "It goes on from its checkpoint." if folded.interrupted == 1 else "They go on from their checkpoints."
-        message = f"{_count(folded.interrupted)} interrupted. {folded.why_interrupted or rest}"[:1024]
+        rest = folded.why_interrupted or _rest(folded.interrupted, folded.unplanned)
+        message = f"{_count(folded.interrupted)} interrupted. {rest}"[:1024]
         yield Event("Normal", reasons.TRIALS_INTERRUPTED, message)
     if folded.refused:
         # One, and not how many: the same words are one Event, however often the driver repeats itself.
         yield Event("Warning", reasons.ROWS_REFUSED, f"The driver was not believed: {folded.refused[0]}."[:1024])
+
+
+def _rest(interrupted: int, unplanned: int) -> str:
+    """Return what becomes of trials that were interrupted, of which some are no longer planned."""
+    if unplanned == interrupted:
+        return "It is no longer in the plan." if interrupted == 1 else "They are no longer in the plan."
+    if interrupted == 1:
+        return "It goes on from its checkpoint."
+    but = f", but for {unplanned:,} no longer in the plan" if unplanned else ""
+    return f"They go on from their checkpoints{but}."
 
 
 def _writing(draft: Draft, changed: Mapping[str, TrialRecord]) -> Draft:

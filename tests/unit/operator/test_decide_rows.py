@@ -168,6 +168,25 @@ def test_one_trial_that_was_interrupted_is_told_as_one() -> None:
     assert [event.message for event in events] == ["1 trial was interrupted. It goes on from its checkpoint."]
 
 
+def test_a_trial_that_left_the_plan_does_not_go_on() -> None:
+    begun = running({"sweep": {"seeds": 2}})
+    told_running = told(begun, *(row(n, record(trial, RUNNING)) for n, trial in enumerate(begun.trials, start=1)))
+    smaller = told_running.settled().with_spec({"sweep": {"seeds": 1}}).settled()
+    kept = {trial.id for trial in smaller.trials}
+    gone = [trial for trial in begun.trials if trial.id not in kept]
+    number = len(begun.trials) + 1
+    one = told(smaller, row(number, record(gone[0], TrialState.INTERRUPTED))).decide().events
+    assert [e.message for e in one if "nterrupted" in e.reason] == [
+        "1 trial was interrupted. It is no longer in the plan."
+    ]
+    stays = next(trial for trial in begun.trials if trial.id in kept)
+    rows = (row(number + n, record(trial, TrialState.INTERRUPTED)) for n, trial in enumerate((gone[0], stays)))
+    both = told(smaller, *rows).decide().events
+    assert [e.message for e in both if "nterrupted" in e.reason] == [
+        "2 trials were interrupted. They go on from their checkpoints, but for 1 no longer in the plan."
+    ]
+
+
 def test_a_new_life_of_the_driver_is_an_infrastructure_failure_and_is_read_from_its_beginning() -> None:
     begun = running()
     trial = begun.trials[0]
