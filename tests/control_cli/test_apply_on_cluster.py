@@ -33,6 +33,17 @@ def test_created_then_unchanged_then_changed(shell: Shell, question: Path, api_s
     assert spec_of(api_server, shell)["sweep"]["seeds"] == 3  # type: ignore[index]
 
 
+@pytest.mark.parametrize("words", [(), ("--dry-run",)])
+def test_what_will_not_work_out_is_said_as_a_plan_says_it(words: tuple[str, ...], shell: Shell, question: Path) -> None:
+    change(question, "seeds: 2", "seeds: 1")
+    text = question.read_text()
+    question.write_text(text.replace("\nspec:\n", "\nspec:\n  budget:\n    cost: 5\n"))
+    done = shell("apply", question, *words)
+    assert done.exit_code == 0, done.output
+    assert "spec.budget.cost has an effect only where" in done.stderr
+    assert "this machine" not in done.stderr
+
+
 def test_a_dry_run_changes_nothing(shell: Shell, question: Path, api_server: ApiServer) -> None:
     done = shell("apply", question, "--dry-run")
     assert "would be created. Nothing was done." in done.stdout
@@ -128,3 +139,13 @@ def test_suspend_and_resume_say_what_happens_and_may_be_repeated(
     assert "92 of 192 trials are left" in shell("resume", "quickstart").stdout
     assert spec_of(api_server, shell)["suspend"] is False
     assert shell("resume", "quickstart").stdout == "quickstart is not suspended.\n"
+
+
+def test_resuming_what_has_failed_says_how_to_go_on(shell: Shell, question: Path, operator: Writer) -> None:
+    import quickstart_sweep as sweep
+
+    shell("apply", question)
+    operator.status("quickstart", sweep.status_of((), True_=("Accepted", "Failed")))
+    said = shell("resume", "quickstart").stdout
+    assert "quickstart is not suspended, it has failed: `scaling status quickstart" in said
+    assert f"go on with: scaling suspend quickstart -n {shell.namespace}, then: scaling resume quickstart" in said

@@ -52,7 +52,7 @@ def resume(
     options = ClusterOptions.of(ctx, kubeconfig=kubeconfig, context=context, namespace=namespace)
     before = _set(options, name, suspended=False)
     if not before.is_suspended:
-        sys.stdout.write(f"{name} is not suspended.\n")
+        sys.stdout.write(f"{name} is not suspended{_how_to_go_on(before, options)}.\n")
         return
     status = before.status
     total = status.plan.trials if status.plan else 0
@@ -60,6 +60,17 @@ def resume(
     sys.stdout.write(
         f"{name} goes on: a cluster is started{what}. Follow it with: {options.command('status', name, '--watch')}\n"
     )
+
+
+def _how_to_go_on(experiment: "ClusterExperiment", options: ClusterOptions) -> str:
+    """Return the rest of a sentence about an experiment that has failed; nothing about any other."""
+    from scaling_cli.cluster.standing import standing_of
+
+    if standing_of(experiment).word != "Failed":
+        return ""
+    name = experiment.name
+    again = f"{options.command('suspend', name)}, then: {options.command('resume', name)}"
+    return f", it has failed: `{options.command('status', name)}` says why. Once that is set right, go on with: {again}"
 
 
 def _set(options: ClusterOptions, name: str, *, suspended: bool) -> "ClusterExperiment":
